@@ -1,0 +1,74 @@
+# make demo     hear and see it work (ONCE=1 exits after the recording)
+# make test     everything that a change is tested against
+# make help     the rest
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# torch wheels for the CPU only: make test TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
+TORCH_ARGS ?=
+PYTEST_ARGS ?= -m "not slow"
+PORT ?= 8080
+
+DEMO_STAMP := $(VENV)/.installed-demo
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve setup test soak checks lint types bench system-packages clean
+
+help:
+	@echo "make demo      the shipped recording through a live server, then the web page (ONCE=1 exits)"
+	@echo "make serve     the service and its page (PORT=8080)"
+	@echo "make test      lint, types, import contracts and the tests"
+	@echo "make soak      the slow tests: ten-minute soaks, load, training"
+	@echo "make lint | types | bench | setup | clean"
+
+demo: $(DEMO_STAMP)
+	$(BIN)/duplex demo $(if $(ONCE),--once)
+
+serve: $(DEMO_STAMP)
+	$(BIN)/duplex serve --port $(PORT)
+
+setup: $(DEV_STAMP)
+
+test: system-packages checks
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+soak: system-packages $(DEV_STAMP)
+	$(BIN)/pytest -m slow
+
+checks: lint types
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(DEV_STAMP)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+bench: $(DEV_STAMP)
+	$(BIN)/duplex bench
+
+system-packages:
+	@scripts/install-system-packages
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build *.egg-info
+
+$(BIN)/python:
+	@scripts/make-venv "$(PYTHON)" $(VENV)
+
+$(DEMO_STAMP): pyproject.toml | $(BIN)/python
+	@echo "Installing the service and the embedded speech recognition into $(VENV) (about a minute)"
+	$(PIP) -e ".[embedded-asr]"
+	@touch $@
+
+# torch first: the packages that follow would otherwise choose a version of their own.
+$(DEV_STAMP): pyproject.toml | $(BIN)/python
+	@echo "Installing the development tools into $(VENV) (torch and funasr among them: some minutes)"
+	$(PIP) $(TORCH_ARGS) torch==2.13.0
+	$(PIP) -e ".[dev]"
+	@command -v node > /dev/null || { echo "No node for pyright: taking it from PyPI"; $(PIP) "pyright[nodejs]"; }
+	@touch $(DEMO_STAMP) $@
