@@ -1,0 +1,124 @@
+"""The gate that knows the reference: is there more in the cleaned signal than echo leaves behind?
+
+No voice activity detector rejects intelligible residual echo, so a talker counts only while the
+cleaned signal is louder than what the echo is expected to leave of itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from aec_core.types import HOP, SAMPLE_RATE, Samples
+
+_HOP_MS = 1000 * HOP / SAMPLE_RATE
+_TINY = 1e-12
+
+
+def power(hop: Samples) -> float:
+    """Return the mean square of a hop `(n,)`."""
+    return float(np.dot(hop, hop)) / len(hop)
+
+
+def decibels(mean_square: float) -> float:
+    """Return a mean square in dB relative to full scale, -120 at least."""
+    return 10 * float(np.log10(max(mean_square, _TINY)))
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """What counts as louder than echo.
+
+    Attributes:
+        margin_db: By how much the talker must exceed the predicted residual echo.
+        floor_dbfs: Nothing below this level is speech.
+        level_ms: Levels are means over this long.
+        memory_ms: The prediction holds the loudest echo of this long: reverberation, buffers.
+        ref_floor_dbfs: Below it the reference is silent and only the floor counts.
+        ref_to_echo_db: Echo level assumed from the reference alone; the linear estimate of the
+            echo says more as soon as the filter has converged.
+        warmup_ms: Playback at the start of which `warmup_ref_to_echo_db` holds in its place.
+        leak_ms: Time constant of the leak, in playback time.
+        least_leak_db: The leak is never believed to be smaller.
+    """
+
+    margin_db: float = 3.0
+    floor_dbfs: float = -55.0
+    level_ms: float = 100.0
+    memory_ms: float = 400.0
+    ref_floor_dbfs: float = -60.0
+    ref_to_echo_db: float = -25.0
+    warmup_ms: float = 1500.0
+    warmup_ref_to_echo_db: float = -10.0
+    leak_ms: float = 4000.0
+    least_leak_db: float = -45.0
+
+    def __post_init__(self) -> None:
+        if min(self.level_ms, self.memory_ms, self.leak_ms) < _HOP_MS:
+            raise ValueError(f"level_ms, memory_ms and leak_ms must be at least {_HOP_MS:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class GateReading:
+    """What the gate saw in one hop."""
+
+    open: bool
+    near_dbfs: float  # cleaned signal over `level_ms`
+    residual_dbfs: float  # predicted residual echo; -120 while the reference is silent
+    ref_active: bool  # the reference plays now, or did within `memory_ms`
+
+
+class EchoGate:
+    """Compares the cleaned signal with the echo that it may still hold."""
+
+    def __init__(self, config: GateConfig | None = None) -> None:
+        self._config = config or GateConfig()
+        level = round(self._config.level_ms / _HOP_MS)
+        memory = round(self._config.memory_ms / _HOP_MS)
+        self._powers: deque[tuple[float, float, float]] = deque(maxlen=level)  # near, echo, ref
+        self._recent: deque[tuple[float, float]] = deque(maxlen=memory)  # echo, ref over level_ms
+        self._leak = 1.0  # residual over echo, as power
+        self._played = 0  # hops with an active reference that the leak has seen
+
+    @property
+    def leak_db(self) -> float:
+        """What the canceller is believed to leave of the echo, dB."""
+        return decibels(self._leak)
+
+    def process(self, near: Samples, echo: Samples, ref: Samples, speaking: bool) -> GateReading:
+        """Judge one hop.
+
+        Args:
+            near: Cleaned signal, `(320,)`.
+            echo: Linear echo estimate, `(320,)`.
+            ref: Reference as played, `(320,)`.
+            speaking: A talker is confirmed, or seems to start: what is heard now says nothing
+                about the echo, so the leak is not learnt from it.
+        """
+        config = self._config
+        self._powers.append((power(near), power(echo), power(ref)))
+        level, echo_level, ref_level = (sum(p) / len(self._powers) for p in zip(*self._powers, strict=True))
+        self._recent.append((echo_level, ref_level))
+        loudest_echo, loudest_ref = (max(p) for p in zip(*self._recent, strict=True))
+        playing = decibels(loudest_ref) > config.ref_floor_dbfs
+        residual = 0.0
+        if playing:
+            expected = max(loudest_echo, loudest_ref * self._coupling())
+            residual = expected * max(self._leak, 10 ** (config.least_leak_db / 10))
+            if not speaking:
+                self._learn(level / expected)
+        above = decibels(level) > max(config.floor_dbfs, decibels(residual) + config.margin_db * playing)
+        return GateReading(above, decibels(level), decibels(residual), playing)
+
+    def _coupling(self) -> float:
+        warm = self._played * _HOP_MS >= self._config.warmup_ms
+        decibel = self._config.ref_to_echo_db if warm else self._config.warmup_ref_to_echo_db
+        return 10 ** (decibel / 10)
+
+    def _learn(self, ratio: float) -> None:
+        """Follow the power ratio: its mean lies near the peaks, which are what opens a gate."""
+        self._played += 1
+        weight = max(1 / (self._played + 25), _HOP_MS / self._config.leak_ms)
+        self._leak += weight * (min(ratio, 10.0) - self._leak)
