@@ -22,6 +22,9 @@ from scipy import signal
 
 Samples = npt.NDArray[np.float64]
 
+HERE = Path(__file__).parent
+PAGE_CLIP = HERE.parent / "web" / "agent.mp3"  # every browser decodes MP3; the reference is what was decoded
+
 RATE = 16_000
 SEED = 20_250_114
 SECONDS = 27.5
@@ -35,14 +38,13 @@ AGENT_START_S = 0.4
 AGENT = (
     "Welcome back. Here is the plan for your trip on Saturday. The first train leaves the central station at "
     "seven fifteen, and you will change in Lyon after about two hours. From there a regional bus takes you "
-    "along the river to the old town, where your hotel is next to the market square. I have also booked a table "
-    "for two at a small restaurant, and the kitchen closes at half past nine. On Sunday morning the museum opens "
-    "at ten, and the guided tour begins in the garden behind the main building. The return train is in the "
-    "evening, with one short stop at the border."
+    "along the river to the old town, where your hotel is next to the market square. I have also booked a "
+    "table for two at a small restaurant, and the kitchen closes at half past nine. On Sunday morning the "
+    "museum opens at ten, and the guided tour begins in the garden behind the main building."
 )
 PERSON = (
-    (8.0, "Wait, could you tell me about the weather in Paris instead?"),
-    (18.0, "Thank you, that is all I wanted to know today."),
+    (8.0, "Could you please tell me about the weather in Paris instead?"),
+    (18.0, "That sounds good but please ask for a table near the window."),
 )
 
 
@@ -62,7 +64,7 @@ def say_person(text: str, path: Path) -> None:
 def load_voice(path: Path) -> Samples:
     """Read speech as mono 16 kHz and cut the silence around it."""
     audio, rate = soundfile.read(path, always_2d=True)
-    audio = soxr.resample(audio.mean(axis=1), rate, RATE)
+    audio = np.asarray(soxr.resample(audio.mean(axis=1), rate, RATE))
     loud = np.flatnonzero(np.abs(audio) > 0.01 * np.abs(audio).max())
     return audio[loud[0] : loud[-1] + 1]
 
@@ -84,13 +86,13 @@ def place(total: int, pieces: list[tuple[int, Samples]]) -> Samples:
 
 def loudspeaker(ref: Samples) -> Samples:
     """Play through a small loudspeaker: an overdriven amplifier, then a box with two resonances."""
-    drive, offset = 5.0, 0.15
+    drive, offset = 3.0, 0.15
     driven = np.tanh(drive * ref + offset) - np.tanh(offset)  # the offset adds even harmonics
     band = signal.butter(2, (300, 6500), "bandpass", fs=RATE, output="sos")
     sound = signal.sosfilt(band, driven)
     for centre, quality, gain in ((1050.0, 5.0, 1.0), (3300.0, 6.0, 0.8)):
         b, a = signal.iirpeak(centre, quality, fs=RATE)
-        sound = sound + gain * signal.lfilter(b, a, sound)
+        sound = sound + gain * np.asarray(signal.lfilter(b, a, sound))
     return sound
 
 
@@ -105,7 +107,9 @@ def room(rng: np.random.Generator, rt60_s: float, direct: float) -> Samples:
     return tail
 
 
-def mix(rng: np.random.Generator, ref: Samples, near: Samples, active: npt.NDArray[np.bool_]) -> tuple[Samples, Samples]:
+def mix(
+    rng: np.random.Generator, ref: Samples, near: Samples, active: npt.NDArray[np.bool_]
+) -> tuple[Samples, Samples]:
     """Return `(mic, near)` at their final levels, the SER measured over the person's `active` samples."""
     echo = np.convolve(loudspeaker(ref), room(rng, ROOM_RT60_S, direct=2.0))
     delayed = np.concatenate([np.zeros(DELAY_MS * RATE // 1000), echo])[: len(ref)]
@@ -116,9 +120,8 @@ def mix(rng: np.random.Generator, ref: Samples, near: Samples, active: npt.NDArr
     return delayed + near + noise, near
 
 
-def main() -> None:
-    """Write mic.wav, ref.wav, near.flac and transcript.json beside this file."""
-    rng, total, here = np.random.default_rng(SEED), round(SECONDS * RATE), Path(__file__).parent
+def speak() -> tuple[Samples, list[tuple[int, Samples]]]:
+    """Return what the agent says, and what the person says with the samples where it starts."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "voice.wav"
         say_agent(AGENT, path)
@@ -127,6 +130,13 @@ def main() -> None:
         for start_s, text in PERSON:
             say_person(text, path)
             pieces.append((round(start_s * RATE), at_dbfs(load_voice(path), -24)))
+    return agent, pieces
+
+
+def main() -> None:
+    """Write the recording beside this file, and the agent's clip for the page."""
+    rng, total = np.random.default_rng(SEED), round(SECONDS * RATE)
+    agent, pieces = speak()
     agent_start = round(AGENT_START_S * RATE)
     ref = place(total, [(agent_start, 0.7 * agent / np.abs(agent).max())])
     active = place(total, [(start, np.ones(len(piece))) for start, piece in pieces]) > 0
@@ -134,8 +144,9 @@ def main() -> None:
     for name, audio in (("mic.wav", mic), ("ref.wav", ref), ("near.flac", near)):
         if np.abs(audio).max() >= 1:
             raise ValueError(f"{name} clips: lower ECHO_DBFS")
-        soundfile.write(here / name, audio, RATE, subtype="PCM_16")
-    write_facts(here / "transcript.json", (agent_start, agent_start + len(agent)), pieces)
+        soundfile.write(HERE / name, audio, RATE, subtype="PCM_16")
+    soundfile.write(PAGE_CLIP, ref, RATE, format="MP3", compression_level=0.8)
+    write_facts(HERE / "transcript.json", (agent_start, agent_start + len(agent)), pieces)
 
 
 def write_facts(path: Path, agent: tuple[int, int], pieces: list[tuple[int, Samples]]) -> None:
