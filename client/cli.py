@@ -1,0 +1,42 @@
+"""The `duplex` command: the one place that puts core, server and client together."""
+
+from __future__ import annotations
+
+import typer
+
+from client.commands.bench import bench
+from client.commands.cancel import cancel
+from client.commands.demo import demo
+from client.commands.evaluate import evaluate
+from client.commands.serve import serve
+from client.commands.stream import stream
+from client.commands.train import train
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Speech in real time from people who talk over an agent: echo cancellation, turns, transcripts.",
+)
+
+SEE = "See it work"
+RUN = "Run it"
+MEASURE = "Train and measure"
+
+app.command(rich_help_panel=SEE)(demo)
+app.command(rich_help_panel=SEE)(cancel)
+app.command(rich_help_panel=RUN)(serve)
+app.command(rich_help_panel=RUN)(stream)
+app.command(rich_help_panel=MEASURE)(bench)
+app.command(rich_help_panel=MEASURE)(evaluate)
+app.command(rich_help_panel=MEASURE)(train)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

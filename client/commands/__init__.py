@@ -1,0 +1,1 @@
+"""One module for each command of `duplex`; what a command needs is imported when it runs."""

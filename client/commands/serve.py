@@ -1,0 +1,76 @@
+"""`duplex serve`: the service and its page."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from client.commands.terminal import fail
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+
+class Asr(StrEnum):
+    auto = "auto"
+    paraformer = "paraformer"
+    whisper = "whisper"
+    none = "none"
+
+
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; 0.0.0.0 for the whole network. [default: 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the page and of the socket. [default: 8080]")
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls/--no-tls", help="https and wss; needs --cert and --key.")
+    ] = False,
+    cert: Annotated[Path | None, typer.Option(help="Certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    asr: Annotated[
+        Asr | None, typer.Option(help="Recogniser; 'auto' takes paraformer if it is there. [default: auto]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; this version runs one.")] = 1,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings; options win over it.")] = None,
+) -> None:
+    """Run the service, with the web page at / and the socket at /v1/realtime.
+
+    Settings come from these options, then DUPLEX_* in the environment, then the file.
+    """
+    if workers > 1:
+        fail("this version runs one process: start several on ports of their own, behind a proxy", code=2)
+    if tls and (cert is None or key is None):
+        fail("--tls needs --cert and --key: making a certificate is not in this version", code=2)
+    if not tls and (cert is not None or key is not None):
+        fail("--cert and --key need --tls", code=2)
+    settings = _settings(config, host=host, port=port, asr=asr, tls_certificate=cert, tls_key=key)
+    _announce(settings)
+    from server.app import serve as run
+
+    run(settings)
+
+
+def _settings(config: Path | None, **options: object) -> Settings:
+    from client.page import web_directory
+    from server.settings import load_settings
+
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    try:
+        settings = load_settings(config, **given)
+    except (ValueError, OSError) as error:
+        fail(f"settings: {error}", code=2)
+    return settings if settings.web_dir else settings.model_copy(update={"web_dir": web_directory()})
+
+
+def _announce(settings: Settings) -> None:
+    secure = "s" if settings.tls_certificate else ""
+    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    typer.echo(f"page     http{secure}://{shown}:{settings.port}/")
+    typer.echo(f"socket   ws{secure}://{shown}:{settings.port}/v1/realtime")

@@ -1,0 +1,96 @@
+"""A service of one's own for a while: `duplex serve` in a process beside this one."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 60.0  # a cold disk reads the models slowly
+STOP_S = 10.0
+
+
+class ServerFailedError(Exception):
+    """The service did not get ready; the message ends with what it logged."""
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    port: int
+
+    @property
+    def page(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def socket(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+
+@contextlib.contextmanager
+def local_server(*options: str, port: int | None = None) -> Generator[LocalServer]:
+    """Run `duplex serve` with `options` until the block ends.
+
+    Raises:
+        ServerFailedError: If it exits, or is not ready within a minute.
+    """
+    server = LocalServer(port or free_port())
+    command = [sys.executable, "-m", "client.cli", "serve", "--port", str(server.port), *options]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+            )
+        try:
+            _wait_ready(server, process, log)
+            yield server
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_ready(server: LocalServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while not _answers(f"{server.page}readyz"):
+        if process.poll() is not None:
+            raise ServerFailedError(f"the server exited with {process.returncode}:\n{_tail(log)}")
+        if time.monotonic() > deadline:
+            raise ServerFailedError(f"the server was not ready after {START_S:.0f} s:\n{_tail(log)}")
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs no proxy
+    try:
+        with opener.open(url, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
