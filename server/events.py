@@ -163,6 +163,7 @@ class AudioGap(_FromServer):
         filled_ms: Silence put in its place; less than `lost_ms` after a long gap.
         dropped_ms: Audio that came and was not used.
         reset: The filters start afresh.
+        channel: What is concerned; both where they travel together.
     """
 
     type: Literal["duplex.gap"] = "duplex.gap"
@@ -172,6 +173,7 @@ class AudioGap(_FromServer):
     dropped_ms: float = 0.0
     reason: Literal["lost", "repeated", "late", "discontinuity", "overflow"]
     reset: bool = False
+    channel: Literal["both", "mic", "reference"] = "both"
 
 
 class Reference(_FromServer):

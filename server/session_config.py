@@ -158,16 +158,25 @@ def update_session(config: SessionConfig, change: dict[str, Any]) -> SessionConf
     return updated
 
 
-def refusal(error: ValidationError, prefix: str = "") -> ProtocolError:
-    """Turn the first fault that validation found into the answer for the peer."""
+def refusal(error: ValidationError, *prefix: str, skip: int = 0) -> ProtocolError:
+    """Turn the first fault that validation found into the answer for the peer.
+
+    Args:
+        error: What pydantic found.
+        prefix: Where in the peer's message the validated part stands.
+        skip: Leading parts of pydantic's location that are no part of the message: the tag of a union.
+    """
     fault = error.errors(include_url=False, include_input=False)[0]
-    # The tag of a union is part of pydantic's location and no part of the peer's message.
-    path = [str(part) for part in fault["loc"] if part not in ("semantic_vad", "server_vad")]
-    param = ".".join([prefix, *path] if prefix else path)
+    inner = [str(part)[:80] for part in fault["loc"][skip:] if part not in ("semantic_vad", "server_vad")]
+    param = ".".join([*prefix, *inner])
     codes = {"extra_forbidden": "unknown_parameter", "missing": "missing_required_parameter"}
     words = {"extra_forbidden": "unknown parameter", "missing": "missing parameter"}
     fault_type = fault["type"]
-    message = f"{words[fault_type]} {param}" if fault_type in words else f"{param}: {fault['msg']}"
+    message = (
+        f"{words[fault_type]} {param}"
+        if fault_type in words
+        else f"{param}: {fault['msg'].removeprefix('Value error, ')}"
+    )
     return ProtocolError(message, codes.get(fault_type, "invalid_value"), param=param or None)
 
 
