@@ -145,7 +145,7 @@ async def _room(client: DuplexClient) -> None:
 async def _settled(client: DuplexClient, conversation: Conversation) -> None:
     """Wait until the last frame has been heard and no turn is open; ask for an end if one does not come."""
     deadline, seen, committed = time.monotonic() + PATIENCE_S, 0, False
-    lag = SAMPLE_RATE * 100 // 1000  # more than the canceller's latency
+    lag = client.session["latency_samples"]
     while client.sent - client.cleaned.end > lag or conversation.open_items:
         if len(conversation.events) > seen:
             deadline, seen = time.monotonic() + PATIENCE_S, len(conversation.events)

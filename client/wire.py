@@ -99,7 +99,7 @@ def unpack(message: bytes) -> Frame:
     )
     if version != VERSION or codec != CODEC_INT16:
         raise WireError(f"frame of version {version}, codec {codec}: this client reads 1 and 1")
-    if channels not in (1, 2) or len(message) - HEADER_BYTES != 2 * samples * channels:
+    if channels > 2 or len(message) - HEADER_BYTES != 2 * samples * channels:
         raise WireError(f"{len(message) - HEADER_BYTES} payload bytes for {samples} samples x {channels}")
     audio = np.frombuffer(message, "<i2", offset=HEADER_BYTES).astype(np.int16).reshape(samples, channels)
     return Frame(kind, seq, audio, mic_start, ref_start, flags, ms)

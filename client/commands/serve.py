@@ -54,7 +54,10 @@ def serve(
     _announce(settings)
     from server.app import serve as run
 
-    run(settings)
+    try:
+        run(settings)
+    except Exception as error:  # why the models could not be loaded; whatever it is, there is no service
+        fail(f"cannot serve: {error}")
 
 
 def _settings(config: Path | None, **options: object) -> Settings:
