@@ -1,0 +1,92 @@
+/** What the person said, one line a turn, changing while they speak. */
+
+const MAX_TURNS = 200; // older ones leave the page
+
+function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function element(name, className, text = "") {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+export class Captions {
+  /** @param {HTMLElement} list an `ol`; each turn becomes an item of it */
+  constructor(list) {
+    this.list = list;
+    this.turns = new Map(); // item id -> elements
+  }
+
+  clear() {
+    this.turns.clear();
+    this.list.replaceChildren();
+  }
+
+  start(itemId, startMs) {
+    const turn = this.#turn(itemId);
+    turn.time.textContent = clock(startMs);
+  }
+
+  partial(itemId, text) {
+    this.#turn(itemId).text.textContent = text;
+  }
+
+  /** The truth about a turn; a turn without words is taken away. */
+  final(itemId, text) {
+    const turn = this.#turn(itemId);
+    if (text.trim() === "") {
+      this.#remove(itemId);
+      return;
+    }
+    turn.text.textContent = text.trim();
+    this.#settle(turn);
+  }
+
+  failed(itemId, message) {
+    const turn = this.#turn(itemId);
+    turn.text.textContent = `(not recognised: ${message})`;
+    this.#settle(turn);
+  }
+
+  /** Add a small remark on a turn, such as why it ended. */
+  note(itemId, text) {
+    const turn = this.turns.get(itemId);
+    turn?.notes.append(element("span", "note", text));
+  }
+
+  #turn(itemId) {
+    return this.turns.get(itemId) ?? this.#add(itemId);
+  }
+
+  #add(itemId) {
+    const item = element("li", "turn partial");
+    item.setAttribute("aria-busy", "true"); // screen readers wait for the final text
+    const turn = {
+      item,
+      time: element("time", "turn-time"),
+      text: element("p", "turn-text", "…"),
+      notes: element("p", "turn-notes"),
+    };
+    item.append(turn.time, turn.text, turn.notes);
+    this.list.append(item);
+    this.turns.set(itemId, turn);
+    if (this.turns.size > MAX_TURNS) this.#remove(this.turns.keys().next().value);
+    this.list.scrollTop = this.list.scrollHeight;
+    return turn;
+  }
+
+  #settle(turn) {
+    turn.item.classList.remove("partial");
+    turn.item.removeAttribute("aria-busy");
+    this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  #remove(itemId) {
+    this.turns.get(itemId)?.item.remove();
+    this.turns.delete(itemId);
+  }
+}

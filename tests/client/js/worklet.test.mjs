@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+
+const QUANTUM = 128;
+let Processor;
+
+before(async () => {
+  globalThis.sampleRate = 16000;
+  globalThis.AudioWorkletProcessor = class {
+    port = { sent: [], postMessage: (message) => this.port.sent.push(message) };
+  };
+  globalThis.registerProcessor = (_, made) => (Processor = made);
+  await import("../../../client/web/worklet.js");
+});
+
+const CLIP = Float32Array.from({ length: 4000 }, (_, i) => 0.5 * Math.sin(i / 3));
+
+function make() {
+  return new Processor({ processorOptions: { clip: CLIP, rate: 16000, frame: 320 } });
+}
+
+/** Run some quanta; return what was heard, with a microphone that counts samples. */
+function run(processor, quanta, from = 0) {
+  const heard = [];
+  for (let q = from; q < from + quanta; q++) {
+    const mic = Float32Array.from({ length: QUANTUM }, (_, i) => (q * QUANTUM + i) / 32768);
+    const out = new Float32Array(QUANTUM);
+    processor.process([[mic]], [[out]]);
+    heard.push(...out);
+  }
+  return Float32Array.from(heard);
+}
+
+function frames(processor) {
+  const audio = processor.port.sent.flatMap((message) => [...message.audio]);
+  return { mic: audio.filter((_, i) => i % 2 === 0), ref: audio.filter((_, i) => i % 2 === 1) };
+}
+
+test("frames hold 20 ms of microphone and of what was played in it", () => {
+  const processor = make();
+  processor.port.onmessage({ data: { volume: 1 } });
+  const heard = run(processor, 50);
+  const { mic, ref } = frames(processor);
+  assert.ok(processor.port.sent.every(({ audio }) => audio.length === 640));
+  assert.equal(mic.length, 6400);
+  assert.deepEqual(mic, [...mic.keys()]);
+  assert.deepEqual(ref, [...heard.subarray(0, 6400)].map((x) => Math.round(32768 * x) + 0));
+});
+
+test("the agent is silent until it may talk", () => {
+  const processor = make();
+  assert.ok(run(processor, 20).every((x) => x === 0));
+  assert.equal(processor.port.sent.at(-1).playedMs, 0);
+});
+
+test("volume changes without a jump, and a paused clip goes on where it stopped", () => {
+  const processor = make();
+  processor.port.onmessage({ data: { volume: 1 } });
+  const loud = run(processor, 10);
+  processor.port.onmessage({ data: { volume: 0 } });
+  const fading = run(processor, 10, 10);
+  assert.ok(Math.max(...loud) > 0.45);
+  assert.ok(fading.slice(480).every((x) => x === 0), "silent after 30 ms");
+  const steps = [...loud, ...fading].map((x, i, all) => Math.abs(x - (all[i - 1] ?? 0)));
+  assert.ok(Math.max(...steps) < 0.2, "no click");
+  const { position } = processor.player;
+  run(processor, 5, 20);
+  assert.equal(processor.player.position, position);
+});
+
+test("the clip begins again at its end", () => {
+  const processor = make();
+  processor.port.onmessage({ data: { volume: 1 } });
+  const heard = run(processor, 80);
+  assert.deepEqual(heard.slice(8000, 10240), heard.slice(4000, 6240));
+  assert.ok(Math.max(...heard.slice(8000)) > 0.45);
+});
+
+test("samples beyond full scale are clipped, not wrapped", () => {
+  const processor = make();
+  for (let q = 0; q < 5; q++) processor.process([[new Float32Array(QUANTUM).fill(q % 2 ? 1.5 : -1.5)]], [[new Float32Array(QUANTUM)]]);
+  assert.deepEqual(new Set(frames(processor).mic), new Set([-32768, 32767]));
+});
+
+test("a missing microphone is silence on the same clock", () => {
+  const processor = make();
+  for (let q = 0; q < 5; q++) processor.process([[]], [[new Float32Array(QUANTUM)]]);
+  assert.ok(frames(processor).mic.every((x) => x === 0));
+  assert.equal(processor.port.sent.length, 2);
+});
+
+test("it ends when told", () => {
+  const processor = make();
+  assert.equal(processor.process([[]], [[new Float32Array(QUANTUM)]]), true);
+  processor.port.onmessage({ data: { stop: true } });
+  assert.equal(processor.process([[]], [[new Float32Array(QUANTUM)]]), false);
+});
