@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from aec_core.config import DelayConfig, ms_to_hops, ms_to_samples
+from aec_core.fft import irfft, next_fast_len, rfft
 from aec_core.ring import HopRing
 from aec_core.types import HOP, SAMPLE_RATE, Rows, Samples
 
@@ -31,7 +31,7 @@ class DelayEstimator:
         reach = ms_to_hops(config.max_delay_ms)
         self._window = window * _HALF_HOP
         self._lags = reach * _HALF_HOP
-        self._n_fft = next_fast_len(self._window + self._lags, real=True)
+        self._n_fft = next_fast_len(self._window + self._lags)
         low, high = (round(hz * self._n_fft / _RATE) for hz in config.band_hz)
         self._band = slice(low, high)
 
@@ -84,15 +84,15 @@ class DelayEstimator:
         self, mic: Samples, ref: Samples, rows: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return each stream's best lag at 8 kHz and its peak over the RMS of all lags."""
-        mic_spec = rfft(mic, n=self._n_fft, axis=-1)[:, self._band]
-        ref_spec = rfft(ref, n=self._n_fft, axis=-1)[:, self._band]
+        mic_spec = rfft(mic, n=self._n_fft)[:, self._band]
+        ref_spec = rfft(ref, n=self._n_fft)[:, self._band]
         smooth = np.float32(self._config.smoothing)
         cross = smooth * self._cross[rows] + (1 - smooth) * mic_spec * ref_spec.conj()
         self._cross[rows] = cross
         phat = np.zeros((len(rows), self._n_fft // 2 + 1), np.complex64)
         phat[:, self._band] = cross / (np.abs(cross) + np.float32(1e-12))
         # The reference starts `lags` samples before the microphone does, so lag 0 is at -lags.
-        correlation = np.abs(irfft(phat, n=self._n_fft, axis=-1)[:, -self._lags :])
+        correlation = np.abs(irfft(phat, n=self._n_fft)[:, -self._lags :])
         best = correlation.argmax(axis=-1)
         rms = np.sqrt(np.mean(correlation**2, axis=-1)) + np.float32(1e-20)
         return best, np.take_along_axis(correlation, best[:, None], axis=-1)[:, 0] / rms

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
 from aec_core.config import KalmanConfig
+from aec_core.fft import irfft, rfft
 from aec_core.stft import BINS, N_FFT
 from aec_core.types import HOP, Rows, Samples
 
@@ -64,7 +64,7 @@ class KalmanFilter:
                 jump of the device's delay, when the path keeps its place under the new delay.
         """
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::HOP]
-        self._history[rows] = rfft(blocks[:, ::-1], axis=-1)
+        self._history[rows] = rfft(blocks[:, ::-1])
         self._ref_past[rows] = ref_past[:, -HOP:]
         self._variance[rows] = self._config.initial_variance
         if shift is not None:
@@ -78,13 +78,15 @@ class KalmanFilter:
     def _push(self, ref: Samples, rows: Rows) -> NDArray[np.complex64]:
         block = np.concatenate([self._ref_past[rows], ref], axis=-1)
         self._ref_past[rows] = ref
-        newest = rfft(block, axis=-1)[:, None]
+        newest = rfft(block)[:, None]
         x = np.concatenate([newest, self._history[rows][:, :-1]], axis=1)
         self._history[rows] = x
         return x
 
-    def _adapt(self, path: NDArray[np.complex64], x: NDArray[np.complex64], error: Samples, rows: Rows) -> None:
-        e = rfft(np.concatenate([np.zeros_like(error), error], axis=-1), axis=-1)[:, None]  # (n, 1, bins)
+    def _adapt(
+        self, path: NDArray[np.complex64], x: NDArray[np.complex64], error: Samples, rows: Rows
+    ) -> None:
+        e = rfft(np.concatenate([np.zeros_like(error), error], axis=-1))[:, None]  # (n, 1, bins)
         smooth = np.float32(self._config.noise_smoothing)
         noise = smooth * self._noise[rows] + (1 - smooth) * _power(e[:, 0])
         self._noise[rows] = noise
@@ -107,22 +109,22 @@ def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 def _last_half(spectrum: NDArray[np.complex64]) -> Samples:
     """Overlap-save: the half of the circular convolution that is linear."""
-    return irfft(spectrum, n=N_FFT, axis=-1)[..., HOP:]
+    return irfft(spectrum, n=N_FFT)[..., HOP:]
 
 
 def _first_half_taps(gradient: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Gradient constraint: a partition has `HOP` taps, the rest of its block is zero."""
-    taps = irfft(gradient, n=N_FFT, axis=-1)
+    taps = irfft(gradient, n=N_FFT)
     taps[..., HOP:] = 0
-    return rfft(taps, axis=-1)
+    return rfft(taps)
 
 
 def _shift_taps(path: NDArray[np.complex64], shift: Samples) -> NDArray[np.complex64]:
     """Move each impulse response by its own number of samples, later if positive."""
-    taps = irfft(path, n=N_FFT, axis=-1)[..., :HOP]
+    taps = irfft(path, n=N_FFT)[..., :HOP]
     n, partitions, _ = taps.shape
     flat = taps.reshape(n, -1)
     source = np.arange(flat.shape[1]) - shift[:, None].astype(np.intp)
     moved = np.take_along_axis(flat, source.clip(0, flat.shape[1] - 1), axis=1)
     moved[(source < 0) | (source >= flat.shape[1])] = 0
-    return rfft(moved.reshape(n, partitions, HOP), n=N_FFT, axis=-1)
+    return rfft(moved.reshape(n, partitions, HOP), n=N_FFT)

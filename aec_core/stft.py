@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
+from aec_core.fft import irfft, rfft
 from aec_core.types import HOP, Rows, Samples
 
 N_FFT = 2 * HOP
@@ -25,7 +25,7 @@ class Analysis:
         """Map `(n, channels, hop)` to `(n, channels, bins)`: the frame that ends with this hop."""
         block = np.concatenate([self._past[rows], hop], axis=-1)
         self._past[rows] = hop
-        return rfft(block * WINDOW, axis=-1)
+        return rfft(block * WINDOW)
 
     def reset(self, slot: int) -> None:
         self._past[slot] = 0
@@ -41,8 +41,8 @@ class Synthesis:
 
     def process(self, spectra: NDArray[np.complex64], rows: Rows) -> Samples:
         """Map `(n, channels, bins)` to `(n, channels, hop)`."""
-        block = irfft(spectra, n=N_FFT, axis=-1) * WINDOW
-        out = self._tail[rows] + block[..., :HOP]
+        block = irfft(spectra, n=N_FFT) * WINDOW
+        out: Samples = self._tail[rows] + block[..., :HOP]
         self._tail[rows] = block[..., HOP:]
         return out
 

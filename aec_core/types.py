@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,9 @@ HOP = 320
 
 Samples = NDArray[np.float32]
 """Waveform in [-1, 1] at 16 kHz, shape `(n,)` or `(S, n)`."""
+
+Wave = NDArray[np.floating[Any]]
+"""Waveform of either precision: what simulation works on, shape `(n,)`."""
 
 Spectrum = NDArray[np.complex64]
 """One STFT frame for each stream, shape `(S, bins)`."""

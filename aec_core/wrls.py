@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
 from aec_core.config import WrlsConfig
+from aec_core.fft import irfft, rfft
 from aec_core.stft import BINS, N_FFT, WINDOW
 from aec_core.types import HOP, Rows, Samples, Spectrum
 
@@ -53,7 +53,9 @@ class WrlsFilter:
         """
         block = np.concatenate([self._past[rows], np.stack([mic, ref], axis=1)], axis=-1)
         self._past[rows] = block[..., HOP:]
-        error = np.concatenate([self._step(block[..., at : at + N_FFT], rows) for at in (_STEP, HOP)], axis=-1)
+        error = np.concatenate(
+            [self._step(block[..., at : at + N_FFT], rows) for at in (_STEP, HOP)], axis=-1
+        )
         delayed = block[:, 0, -HOP - self.latency : -self.latency]
         return error, delayed - error
 
@@ -67,7 +69,7 @@ class WrlsFilter:
                 cannot follow it, so the path is learnt anew either way.
         """
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::_STEP]
-        self._history[rows] = (_SCALE * rfft(blocks[:, ::-1] * WINDOW, axis=-1)).swapaxes(1, 2)
+        self._history[rows] = (_SCALE * rfft(blocks[:, ::-1] * WINDOW)).swapaxes(1, 2)
         self._past[rows, 1] = ref_past[:, -N_FFT:]
         self._path[rows] = 0
         self._inv_cov[rows] = self._config.initial_inverse * np.eye(self._config.taps, dtype=np.complex64)
@@ -78,13 +80,13 @@ class WrlsFilter:
         self._inv_cov[slot] = self._config.initial_inverse * np.eye(self._config.taps, dtype=np.complex64)
 
     def _step(self, block: Samples, rows: Rows) -> Samples:
-        spectra = _SCALE * rfft(block * WINDOW, axis=-1)
+        spectra = _SCALE * rfft(block * WINDOW)
         mic, ref = spectra[:, 0], spectra[:, 1]
         x = np.concatenate([ref[..., None], self._history[rows][..., :-1]], axis=-1)  # (n, bins, taps)
         self._history[rows] = x
         error = self._adapt(mic, x, rows)
         tail = self._tail[rows]
-        tail += irfft(error, n=N_FFT, axis=-1) * (WINDOW * _OVERLAP_GAIN)
+        tail += irfft(error, n=N_FFT) * (WINDOW * _OVERLAP_GAIN)
         out = tail[:, :_STEP].copy()
         self._tail[rows] = np.pad(tail[:, _STEP:], ((0, 0), (0, _STEP)))
         return out
@@ -102,7 +104,9 @@ class WrlsFilter:
         forget = np.where(xPx > (1 - lam) * weight, lam, np.float32(1))
         k = Px / (lam * weight + xPx)[..., None]
         P = (inv_cov - k[..., :, None] * Px.conj()[..., None, :]) / forget[..., None, None]
-        self._inv_cov[rows] = np.float32(0.5) * (P + P.conj().swapaxes(-1, -2))  # rounding must not break P = P^H
+        self._inv_cov[rows] = np.float32(0.5) * (
+            P + P.conj().swapaxes(-1, -2)
+        )  # rounding must not break P = P^H
         path = path + k * error.conj()[..., None]
         self._path[rows] = path
         return mic - np.einsum("nfl,nfl->nf", path.conj(), x)

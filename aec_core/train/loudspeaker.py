@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import butter, iirpeak, sosfilt, tf2sos
 
-from aec_core.types import SAMPLE_RATE, Samples
+from aec_core.types import SAMPLE_RATE, Wave
 
 
-def random_loudspeaker(ref: Samples, rng: np.random.Generator) -> Samples:
+def random_loudspeaker(ref: Wave, rng: np.random.Generator) -> Wave:
     """Play `(n,)` through a loudspeaker drawn at random (METHOD of the paper's challenge a).
 
     A compressor half of the time, one of four non-linearities driven 0-18 dB, a band-pass
@@ -22,7 +22,7 @@ def random_loudspeaker(ref: Samples, rng: np.random.Generator) -> Samples:
     return (peak * _colour(x, rng)).astype(np.float32)
 
 
-def _nonlinear(x: Samples, rng: np.random.Generator) -> Samples:
+def _nonlinear(x: Wave, rng: np.random.Generator) -> Wave:
     kind = rng.choice(["linear", "soft", "clip", "sigmoid", "clip+sigmoid"], p=[0.15, 0.2, 0.2, 0.25, 0.2])
     if "clip" in kind:
         limit = rng.uniform(0.4, 1.0)
@@ -37,7 +37,7 @@ def _nonlinear(x: Samples, rng: np.random.Generator) -> Samples:
     return x
 
 
-def _compress(x: Samples, rng: np.random.Generator) -> Samples:
+def _compress(x: Wave, rng: np.random.Generator) -> Wave:
     """Dynamic-range compression: makes the path vary in time, as Android's does."""
     attack, release = np.exp(-1 / (0.005 * 1000)), np.exp(-1 / (rng.uniform(0.05, 0.3) * 1000))
     level = np.abs(x[: len(x) // 16 * 16]).reshape(-1, 16).max(axis=1)  # 1 ms steps
@@ -52,11 +52,11 @@ def _compress(x: Samples, rng: np.random.Generator) -> Samples:
     return x * np.concatenate([gain, np.full(len(x) - len(gain), gain[-1] if len(gain) else 1.0)])
 
 
-def _colour(x: Samples, rng: np.random.Generator) -> Samples:
+def _colour(x: Wave, rng: np.random.Generator) -> Wave:
     band = (rng.uniform(200, 500), rng.uniform(5000, 7500))
-    sos = [butter(2, band, "bandpass", fs=SAMPLE_RATE, output="sos")]
-    y = sosfilt(sos[0], x)
+    sos = butter(2, band, "bandpass", fs=SAMPLE_RATE, output="sos")
+    y = np.asarray(sosfilt(sos, x))
     for _ in range(rng.integers(0, 4)):
         b, a = iirpeak(rng.uniform(500, 5000), rng.uniform(2, 8), fs=SAMPLE_RATE)
-        y = y + rng.uniform(0.3, 1.5) * sosfilt(tf2sos(b, a), x)
+        y = y + rng.uniform(0.3, 1.5) * np.asarray(sosfilt(tf2sos(b, a), x))
     return y

@@ -12,7 +12,7 @@ from scipy.signal import fftconvolve
 from aec_core.train.loudspeaker import random_loudspeaker
 from aec_core.train.rooms import Room, random_room
 from aec_core.train.sources import Sources
-from aec_core.types import SAMPLE_RATE, Samples
+from aec_core.types import SAMPLE_RATE, Wave
 
 
 class Talk(StrEnum):
@@ -50,10 +50,10 @@ class Scene:
 class Mixture:
     """Waveforms `(n,)` at 16 kHz on one clock; `near` is the clean, reverberant target."""
 
-    mic: Samples
-    ref: Samples
-    near: Samples
-    echo: Samples
+    mic: Wave
+    ref: Wave
+    near: Wave
+    echo: Wave
     scene: Scene
     delay_ms: float
 
@@ -96,7 +96,7 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
 
 def _echo(
     scene: Scene, sources: Sources, room: Room, n: int, rng: np.random.Generator
-) -> tuple[Samples, Samples, float]:
+) -> tuple[Wave, Wave, float]:
     """Return `(ref, echo, delay_ms)`; the echo has the level of the reference."""
     silent = np.zeros(n, np.float32)
     if scene.talk == Talk.SILENCE or (scene.talk == Talk.NEAR and rng.random() < 0.7):
@@ -124,19 +124,21 @@ def _echo(
 
 
 def _random_delay_ms(rng: np.random.Generator) -> float:
-    return float(rng.choice([rng.uniform(0, 60), rng.uniform(60, 300), rng.uniform(300, 580)], p=[0.3, 0.45, 0.25]))
+    return float(
+        rng.choice([rng.uniform(0, 60), rng.uniform(60, 300), rng.uniform(300, 580)], p=[0.3, 0.45, 0.25])
+    )
 
 
-def _delay(x: Samples, ms: float, n: int) -> Samples:
+def _delay(x: Wave, ms: float, n: int) -> Wave:
     return np.concatenate([np.zeros(round(ms * SAMPLE_RATE / 1000), np.float32), x])[:n]
 
 
-def _crossfade(before: Samples, after: Samples, at: int, width: int = 800) -> Samples:
+def _crossfade(before: Wave, after: Wave, at: int, width: int = 800) -> Wave:
     fade = np.clip((np.arange(len(before)) - at) / width, 0, 1)
     return before * (1 - fade) + after * fade
 
 
-def _set_level(echo: Samples, near: Samples, scene: Scene, rng: np.random.Generator) -> Samples:
+def _set_level(echo: Wave, near: Wave, scene: Scene, rng: np.random.Generator) -> Wave:
     if not echo.any():
         return echo
     if scene.talk == Talk.FAR:
@@ -145,7 +147,7 @@ def _set_level(echo: Samples, near: Samples, scene: Scene, rng: np.random.Genera
     return echo * _active_rms(near) / _active_rms(echo) * 10 ** (-ser / 20)
 
 
-def _system_aec(mic: Samples, echo: Samples, near: Samples, rng: np.random.Generator) -> Samples:
+def _system_aec(mic: Wave, echo: Wave, near: Wave, rng: np.random.Generator) -> Wave:
     """Leave what a phone's own canceller leaves: less echo, and a gate that also eats the talker."""
     mic = mic - rng.uniform(0.3, 0.9) * echo
     step = 320
@@ -163,7 +165,7 @@ def _system_aec(mic: Samples, echo: Samples, near: Samples, rng: np.random.Gener
     return mic * smooth
 
 
-def _active_rms(x: Samples) -> float:
+def _active_rms(x: Wave) -> float:
     """RMS over the 20 ms frames within 30 dB of the loudest one."""
     power = np.mean(x[: len(x) // 320 * 320].reshape(-1, 320) ** 2, axis=1)
     loud = power > 1e-3 * power.max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pyroomacoustics as pra
@@ -36,7 +37,7 @@ def random_room(rng: np.random.Generator) -> Room:
     room.add_source(_around(echo, rng.uniform(0.01, 0.08), size, rng))
     room.add_source(_around(mic, rng.uniform(0.25, 1.5), size, rng))
     room.compute_rir()
-    echo_ir, moved_ir, near_ir = (_finish(np.asarray(ir), rt60, rng) for ir in room.rir[0])
+    echo_ir, moved_ir, near_ir = (_finish(np.asarray(ir), rt60, rng) for ir in cast(Any, room.rir)[0])
     return Room(echo_ir, moved_ir, near_ir, rt60)
 
 
@@ -64,6 +65,8 @@ def _finish(ir: np.ndarray, rt60: float, rng: np.random.Generator) -> Samples:
         decay = 10 ** (-3 * np.arange(len(out) - join) / length)
         tail = level * decay * rng.standard_normal(len(out) - join)
         fade = np.linspace(0, 1, len(known) - join)
-        out[join : len(known)] = out[join : len(known)] * np.sqrt(1 - fade) + tail[: len(fade)] * np.sqrt(fade)
+        out[join : len(known)] = out[join : len(known)] * np.sqrt(1 - fade) + tail[: len(fade)] * np.sqrt(
+            fade
+        )
         out[len(known) :] = tail[len(fade) :]
     return (out / (np.abs(out).max() + 1e-9)).astype(np.float32)

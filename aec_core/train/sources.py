@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from aec_core.types import SAMPLE_RATE, Samples
+from aec_core.types import SAMPLE_RATE, Wave
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Sources:
             raise ValueError("no usable speech: need at least one near-end and one far-end clip")
         self._near, self._far, self._noise = _grouped(near), far, noise
 
-    def near(self, n: int, rng: np.random.Generator) -> Samples:
+    def near(self, n: int, rng: np.random.Generator) -> Wave:
         """Merge utterances of one to three people, with overlaps and gaps of -1 to +3 s."""
         out = np.zeros(n, np.float32)
         people = [self._person(rng) for _ in range(rng.integers(1, 4))]
@@ -50,7 +50,7 @@ class Sources:
             _add(out, people[0](rng), 0)
         return out
 
-    def far(self, n: int, rng: np.random.Generator) -> Samples:
+    def far(self, n: int, rng: np.random.Generator) -> Wave:
         """One continuous programme: an agent's speech with small pauses, or now and then music."""
         out = np.zeros(n, np.float32)
         first = self._far[rng.integers(len(self._far))]
@@ -64,7 +64,7 @@ class Sources:
             _add(out, _levelled(first, n, rng), 0)
         return out
 
-    def noise(self, n: int, rng: np.random.Generator) -> Samples:
+    def noise(self, n: int, rng: np.random.Generator) -> Wave:
         """Recorded noise, or white and pink noise in a third of the draws."""
         if not self._noise or rng.random() < 0.35:
             white = np.fft.rfft(rng.standard_normal(n))
@@ -75,7 +75,7 @@ class Sources:
         start = int(rng.integers(len(clip)))
         return np.tile(clip, repeats)[start : start + n].copy()
 
-    def _person(self, rng: np.random.Generator) -> Callable[[np.random.Generator], Samples]:
+    def _person(self, rng: np.random.Generator) -> Callable[[np.random.Generator], Wave]:
         corpora = list(self._near)
         share = np.array([_NEAR_SHARE.get(name, 0.1) for name in corpora])
         speakers = self._near[corpora[rng.choice(len(corpora), p=share / share.sum())]]
@@ -124,8 +124,10 @@ def _read(path: Path, row: dict[str, str]) -> Clip | None:
         return None
     if rate != SAMPLE_RATE or audio.ndim != 1 or len(audio) < SAMPLE_RATE // 4 or np.abs(audio).max() < 200:
         return None
-    corpus = row.get("corpus", "").split("_")[0] if not row.get("corpus", "").startswith("audio") else "audio_cmn"
-    return Clip(audio, corpus, f"{row.get('corpus')}/{row.get('speaker') or path.name}")
+    corpus = (
+        row.get("corpus", "").split("_")[0] if not row.get("corpus", "").startswith("audio") else "audio_cmn"
+    )
+    return Clip(np.asarray(audio, np.int16), corpus, f"{row.get('corpus')}/{row.get('speaker') or path.name}")
 
 
 def _grouped(clips: list[Clip]) -> dict[str, list[list[Clip]]]:
@@ -138,7 +140,7 @@ def _grouped(clips: list[Clip]) -> dict[str, list[list[Clip]]]:
     return corpora
 
 
-def _levelled(clip: Clip, most: int, rng: np.random.Generator) -> Samples:
+def _levelled(clip: Clip, most: int, rng: np.random.Generator) -> Wave:
     """Return at most `most` samples at an RMS of 0.1."""
     audio = clip.audio
     if len(audio) > most:
@@ -148,7 +150,7 @@ def _levelled(clip: Clip, most: int, rng: np.random.Generator) -> Samples:
     return 0.1 * x / (np.sqrt(np.mean(x**2)) + 1e-6)
 
 
-def _add(out: Samples, clip: Samples, at: int) -> None:
+def _add(out: Wave, clip: Wave, at: int) -> None:
     start, stop = max(at, 0), min(at + len(clip), len(out))
     if stop > start:
         out[start:stop] += clip[start - at : stop - at]

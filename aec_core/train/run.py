@@ -1,0 +1,87 @@
+"""From a manifest to a checkpoint: make data, train, export."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from aec_core.checkpoint import load_checkpoint, pretrained_path, save_checkpoint
+from aec_core.config import AecConfig
+from aec_core.train import loop
+from aec_core.train.batches import Batches
+from aec_core.train.dataset import DataConfig, prepare
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `duplex train` asks for."""
+
+    manifest: Path
+    hours: float  # of training
+    data_hours: float = 12.0  # of mixtures
+    out: Path = Path("runs/latest")
+    cache: Path = Path("cache")
+    init: str | None = None  # a checkpoint, or "pretrained"
+    workers: int = 2
+    threads: int = 1
+    seed: int = 1
+    device: str = "cpu"
+
+
+def train(options: TrainOptions) -> Path:
+    """Train and return the exported checkpoint, `OUT/model.safetensors`.
+
+    Interrupted, it keeps what is done: the same call goes on from there.
+
+    Raises:
+        FileNotFoundError: If there is no such manifest or initial checkpoint.
+        ValueError: If the manifest has no usable speech, or an option is out of range.
+    """
+    if not options.manifest.is_file():
+        raise FileNotFoundError(f"no manifest at {options.manifest}")
+    torch.set_num_threads(options.threads)
+    aec = AecConfig()
+    data = DataConfig(options.manifest, "train", options.data_hours, seed=options.seed)
+    config = loop.TrainConfig(options.hours, seed=options.seed, device=options.device)
+    with _bar("{task.completed}/{task.total} shards") as bar:
+        task = bar.add_task("mixtures", total=data.shards)
+        paths = prepare(
+            data,
+            aec,
+            options.cache,
+            options.workers,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    batches = Batches(paths, config.batch, config.frames, np.random.default_rng(options.seed))
+    trainer = loop.Trainer(config, batches, options.out)
+    if options.init is not None:
+        initial = pretrained_path() if options.init == "pretrained" else Path(options.init)
+        trainer.start_from(load_checkpoint(initial)[0])
+    try:
+        with _bar("{task.fields[terms]}") as bar:
+            task = bar.add_task("training", total=1.0, terms="")
+            trainer.run(lambda step: bar.update(task, completed=step.share, terms=_describe(step)))
+    finally:
+        path = options.out / "model.safetensors"
+        notes = {
+            "steps": str(trainer.step),
+            "seconds": f"{trainer.spent:.0f}",
+            "made": time.strftime("%Y-%m-%d"),
+        }
+        save_checkpoint(path, trainer.weights(), aec, notes)
+    return path
+
+
+def _describe(step: loop.Progress) -> str:
+    terms = " ".join(f"{name} {value:.2f}" for name, value in step.terms.items())
+    return f"step {step.step}, {step.frames / 180_000:.1f} h heard, {terms}"
+
+
+def _bar(text: str) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    return Progress(*columns, TextColumn(text))
