@@ -1,0 +1,218 @@
+"""The page in a real browser, with a microphone that plays the shipped recording, against the real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+import client.recordings
+from client.page import web_directory
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"
+)
+
+MICROPHONE = Path(client.recordings.__file__).parent / "mic.wav"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
+SLOWLY = 30_000  # ms; a loaded machine takes its time, and nothing here asserts speed
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={MICROPHONE}"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console says that it should not."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    context = browser.new_context(permissions=["microphone"], accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(SLOWLY)
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+
+
+def element(page: Page, name: str) -> Any:
+    return page.get_by_test_id(name)
+
+
+def eventually(page: Page, name: str, text: object) -> None:
+    expect(element(page, name)).to_have_text(text, timeout=SLOWLY)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def open_page(page: Page, start_server: Callable[..., Any]) -> Callable[..., Any]:
+    """Open the page of a server with the given settings; return the server."""
+
+    def opened(query: str = "", **settings: object) -> Any:
+        server = start_server(web_dir=web_directory(), **settings)
+        page.goto(f"{server.http}/{query}")
+        return server
+
+    return opened
+
+
+def test_one_tap_brings_audio_to_the_service_and_its_view_back(page, open_page, complaints, tmp_path):
+    open_page()
+    eventually(page, "status", "Ready")
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    eventually(page, "reference", "ok")
+    expect(element(page, "delay")).to_contain_text("ms", timeout=SLOWLY)
+    expect(element(page, "erle")).to_contain_text("dB", timeout=SLOWLY)
+    expect(element(page, "events")).to_contain_text("speech_started", timeout=SLOWLY)
+    expect(element(page, "vad")).to_have_text("silence", timeout=SLOWLY)
+    with page.expect_download() as saving:
+        element(page, "download").click()
+    check_audio(saving.value.path())
+    with page.expect_download() as saving:
+        element(page, "save-events").click()
+    kinds = [json.loads(line)["type"] for line in saving.value.path().read_text().splitlines()]
+    assert kinds[:2] == ["session.created", "session.updated"]
+    assert "error" not in kinds
+    assert "duplex.gap" not in kinds
+    element(page, "stop").click()
+    eventually(page, "status", "Stopped")
+    assert not complaints
+
+
+def check_audio(path: Path) -> None:
+    with wave.open(str(path)) as audio:
+        assert (audio.getnchannels(), audio.getframerate()) == (2, 16000)
+        assert audio.getnframes() > 16000
+        assert any(audio.readframes(audio.getnframes()))
+
+
+def test_a_session_can_be_started_again(page, open_page, complaints):
+    open_page()
+    for _ in range(2):
+        element(page, "start").click()
+        eventually(page, "status", "Listening")
+        element(page, "stop").click()
+        eventually(page, "status", "Stopped")
+    assert not complaints
+
+
+def test_keyboard_alone_starts_and_stops(page, open_page):
+    open_page()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    eventually(page, "status", "Listening")
+    page.keyboard.press("Enter")
+    eventually(page, "status", "Stopped")
+
+
+def test_paused_agent_leaves_the_reference_silent(page, open_page):
+    open_page()
+    element(page, "start").click()
+    eventually(page, "reference", "ok")
+    element(page, "agent").click()
+    eventually(page, "agent", "Let agent talk")
+    page.wait_for_function("document.getElementById('ref').ariaValueNow === '-90'")
+
+
+def test_refused_microphone_is_said(page, open_page):
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia ="
+        "  () => Promise.reject(new DOMException('no', 'NotAllowedError'));"
+    )
+    open_page()
+    element(page, "start").click()
+    expect(element(page, "alert")).to_contain_text("refused", timeout=SLOWLY)
+    expect(element(page, "start")).to_be_enabled()
+
+
+def test_insecure_page_is_said(page, open_page):
+    page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
+    open_page()
+    element(page, "start").click()
+    expect(element(page, "alert")).to_contain_text("https", timeout=SLOWLY)
+
+
+def test_processing_that_stays_on_is_said(page, open_page):
+    page.add_init_script(
+        "const real = MediaStreamTrack.prototype.getSettings;"
+        "MediaStreamTrack.prototype.getSettings = function () {"
+        "  return { ...real.call(this), echoCancellation: true };"
+        "};"
+    )
+    open_page()
+    element(page, "start").click()
+    expect(element(page, "warning")).to_contain_text("echoCancellation", timeout=SLOWLY)
+
+
+def test_lost_service_is_said_and_the_microphone_let_go(page, open_page):
+    server = open_page()
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    server.stop()
+    expect(element(page, "alert")).to_be_visible(timeout=SLOWLY)
+    expect(element(page, "start")).to_be_visible()
+
+
+def test_token_of_the_page_opens_the_socket(page, open_page):
+    server = open_page("?token=sesame", token="sesame")
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    page.goto(f"{server.http}/?token=wrong")
+    element(page, "start").click()
+    expect(element(page, "alert")).to_contain_text("token", timeout=SLOWLY)
+
+
+def test_browser_that_refuses_16_khz_is_resampled(page, open_page, complaints):
+    page.add_init_script(
+        "const create = AudioContext.prototype.createMediaStreamSource;"
+        "AudioContext.prototype.createMediaStreamSource = function (stream) {"
+        "  if (this.sampleRate === 16000) throw new DOMException('rate', 'NotSupportedError');"
+        "  return create.call(this, stream);"
+        "};"
+    )
+    open_page()
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    eventually(page, "reference", "ok")
+    page.wait_for_function("Number(document.getElementById('mic').ariaValueNow) > -50")
+    assert not complaints
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_is_wider_than_the_screen(page, open_page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page()
+    element(page, "start").click()
+    expect(element(page, "events")).to_contain_text("reference", timeout=SLOWLY)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
