@@ -6,33 +6,16 @@ milliseconds on the microphone's sample clock. docs/protocol.md shows an example
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from server.pcm import Base64Pcm
 from server.session_config import Part, SessionInfo
 
 ReferenceState = Literal["ok", "silent", "missing", "swapped"]
 Id = Annotated[str, Field(max_length=200)]
 Ms = Annotated[float, Field(ge=0)]
-
-
-def _decoded(text: Any) -> bytes:
-    if not isinstance(text, str):
-        raise ValueError("must be base64 text")
-    try:
-        audio = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("is not base64") from None
-    if len(audio) % 2:
-        raise ValueError(f"{len(audio)} bytes is no whole number of 16-bit samples")
-    return audio
-
-
-Pcm16 = Annotated[bytes, BeforeValidator(_decoded)]
-"""16-bit little-endian mono samples; base64 on the wire, bytes here."""
 
 
 class _FromClient(Part):
@@ -48,8 +31,8 @@ class SessionUpdate(_FromClient):
 
 class InputAudioAppend(_FromClient):
     type: Literal["input_audio_buffer.append"] = "input_audio_buffer.append"
-    audio: Pcm16
-    reference: Pcm16 | None = None
+    audio: Base64Pcm
+    reference: Base64Pcm | None = None
 
 
 class InputAudioCommit(_FromClient):

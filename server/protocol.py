@@ -14,13 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from aec_core.types import Samples
 from server.errors import CloseCode, ProtocolError
 from server.events import ClientEvent, ErrorBody, ErrorEvent, InputAudioAppend, ServerEvent
+from server.pcm import Pcm, from_bytes, to_pcm
 from server.session_config import refusal
 
 VERSION = 1
@@ -34,9 +34,6 @@ _HEADER = struct.Struct("<BBHIQQHBBI")
 HEADER_BYTES = _HEADER.size
 
 _CLIENT_EVENT: TypeAdapter[ClientEvent] = TypeAdapter(ClientEvent)
-
-Pcm = NDArray[np.int16]
-"""Samples of one channel, shape `(n,)`."""
 
 
 class Kind(IntEnum):
@@ -114,7 +111,7 @@ class ServerProtocol:
             raise _bad_frame("a sample index of 2^53 or more")
         self._check_size(samples, len(message))
         _check_payload(known, Flag(flags), samples, channels, len(message) - HEADER_BYTES)
-        pcm = np.frombuffer(message, "<i2", offset=HEADER_BYTES).astype(np.int16)
+        pcm = from_bytes(memoryview(message)[HEADER_BYTES:])
         mic, ref = _channels(known, pcm.reshape(samples, channels) if channels else None)
         return AudioFrame(known, Flag(flags), seq, mic_start, ref_start, samples, ms, mic, ref)
 
@@ -182,7 +179,7 @@ def encode_cleaned(first_sample: int, seq: int, vad: Samples, asr: Samples, ms: 
     Raises:
         ValueError: If `first_sample` lies before the microphone's first.
     """
-    return _encode(Kind.CLEANED, first_sample, seq, np.stack([_to_int16(vad), _to_int16(asr)], axis=1), ms)
+    return _encode(Kind.CLEANED, first_sample, seq, np.stack([to_pcm(vad), to_pcm(asr)], axis=1), ms)
 
 
 def encode_agent(first_sample: int, seq: int, voice: Pcm, ms: int) -> bytes:
@@ -266,10 +263,6 @@ def _validated(raw: dict[str, Any]) -> ClientEvent:
                 f"unknown event type {raw['type'][:80]!r}", "unknown_event_type", param="type"
             ) from None
         raise refusal(error, skip=1) from None
-
-
-def _to_int16(audio: Samples) -> Pcm:
-    return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def _encode(kind: Kind, start: int, seq: int, audio: Pcm, ms: int) -> bytes:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.clock import SampleClock
 from server.events import AudioGap, InputAudioAppend, Reference, ReferenceState
+from server.pcm import from_bytes, to_float
 from server.protocol import AudioFrame, Flag, Kind
 from server.reference import FarEnd, ReferenceHealth
 from server.resample import alignment, make_resampler
@@ -90,11 +90,11 @@ class Timeline:
 
     def append(self, event: InputAudioAppend) -> list[Report]:
         """Take audio that came as JSON; it goes on where the audio before it ended."""
-        mic = _floats(np.frombuffer(event.audio, "<i2"))
+        mic = to_float(from_bytes(event.audio))
         start = self._sequence.next
         if self.queued >= FULL_MS * SAMPLE_RATE // 1000:
             return [self._overflow(start, len(mic))]
-        ref = None if event.reference is None else _floats(np.frombuffer(event.reference, "<i2"))
+        ref = None if event.reference is None else to_float(from_bytes(event.reference))
         self._health.advance(1000 * len(mic) / self._rate)
         if ref is not None:
             self._health.hear(ref)
@@ -124,8 +124,8 @@ class Timeline:
     def _take_mic(self, frame: AudioFrame) -> list[AudioGap]:
         mic = np.zeros(frame.samples, np.float32)
         if frame.mic is not None and not frame.flags & Flag.MUTED:
-            mic = _floats(frame.mic)
-        ref = None if frame.ref is None else _floats(frame.ref)
+            mic = to_float(frame.mic)
+        ref = None if frame.ref is None else to_float(frame.ref)
         self._clock.observe(frame.mic_start + frame.samples, self._ms)
         self._health.advance(1000 * frame.samples / self._rate)
         if frame.kind == Kind.MIC_REF:
@@ -135,7 +135,7 @@ class Timeline:
         return self._take(self._piece(frame, frame.mic_start, pair))
 
     def _take_ref(self, frame: AudioFrame) -> list[AudioGap]:
-        ref = np.zeros(frame.samples, np.float32) if frame.ref is None else _floats(frame.ref)
+        ref = np.zeros(frame.samples, np.float32) if frame.ref is None else to_float(frame.ref)
         if self._far is None:
             self._far = FarEnd(self._rate, self._clock)
         self._health.hear(ref)
@@ -204,7 +204,3 @@ class Timeline:
         self._reported = state, drift
         at_ms = 1000 * self._sequence.next / self._rate
         return [Reference(state=state, at_ms=at_ms, drift_ppm=drift)]
-
-
-def _floats(pcm: NDArray[np.int16]) -> Samples:
-    return pcm.astype(np.float32) / np.float32(32768)
