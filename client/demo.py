@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import textwrap
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from client.stream import stream_pair
 from client.wer import word_error_rate
 
 NEARLY = 0.35  # word error rate up to which a sentence counts as recognised
+SHOWN = 180  # characters of a transcript in the table
 SLACK_MS = 700.0  # a turn may start a little early and end late
 
 
@@ -91,7 +93,7 @@ def _play(console: Console, server: LocalServer, recording: Recording) -> bool:
 
     def show(event: Event) -> None:
         if (line := timeline.line(event)) is not None:
-            console.print(line)
+            console.print(line, soft_wrap=True)
 
     clean = asyncio.run(stream_pair(server.socket, recording.mic, recording.ref, on_event=show))
     with console.status("once more with the canceller off, as fast as the server takes it"):
@@ -120,8 +122,9 @@ def compare(sentences: tuple[Sentence, ...], with_aec: list[Turn], without: list
 
 def _cell(heard: Heard) -> Text:
     colour = "green" if heard.error_rate <= NEARLY else "red"
-    text = f"“{heard.text}”" if heard.text else "(nothing)"
-    return Text.assemble((text, colour), (f"\nword error rate {heard.error_rate:.0%}", "dim"))
+    text = f"“{textwrap.shorten(heard.text, SHOWN, placeholder=' …')}”" if heard.text else "(nothing)"
+    rate = "over 100%" if heard.error_rate > 1 else f"{heard.error_rate:.0%}"
+    return Text.assemble((text, colour), (f"\nword error rate {rate}", "dim"))
 
 
 def _overlaps(sentence: Sentence, turn: Turn) -> bool:

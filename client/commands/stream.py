@@ -76,7 +76,7 @@ def _printer(jsonl: bool) -> Callable[[Event], None]:
 
     def show(event: Event) -> None:
         if (line := timeline.line(event)) is not None:
-            console.print(line)
+            console.print(line, soft_wrap=True)
 
     return show
 
