@@ -57,6 +57,19 @@ def load_pair(mic: Path, ref: Path, rate: int) -> tuple[Samples, Samples, str | 
     return mic_audio, np.pad(ref_audio, (0, max(-surplus, 0)))[: len(mic_audio)], warning
 
 
+def check_target(path: Path) -> None:
+    """Make sure, before the work, that `save` will be able to write there.
+
+    Raises:
+        AudioFileError: If the directory is missing or the file's ending names no format of 16-bit PCM.
+    """
+    if not path.parent.is_dir():
+        raise AudioFileError(f"{path.parent}: no such directory")
+    ending = path.suffix[1:].upper()
+    if ending not in soundfile.available_formats() or not soundfile.check_format(ending, "PCM_16"):
+        raise AudioFileError(f"{path}: cannot be written as 16-bit PCM: end its name in .wav or .flac")
+
+
 def save(path: Path, audio: NDArray[np.float32] | NDArray[np.int16], rate: int) -> None:
     """Write 16-bit PCM.
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from aec_core import SAMPLE_RATE, EchoCanceller
-from client.audio import AudioFileError, Samples, load_pair, save
+from client.audio import AudioFileError, Samples, check_target, load_pair, save
 
 Stage = Literal["full", "linear"]
 Linear = Literal["kalman", "wrls"]
@@ -32,8 +32,7 @@ def cancel_files(
     """
     if out.resolve() in (mic.resolve(), ref.resolve()):
         raise AudioFileError(f"{out}: is also an input and would be overwritten")
-    if not out.parent.is_dir():
-        raise AudioFileError(f"{out.parent}: no such directory")
+    check_target(out)
     mic_audio, ref_audio, warning = load_pair(mic, ref, SAMPLE_RATE)
     aec = EchoCanceller.pretrained(linear=linear)
     aec.set_betas(vad=beta, asr=beta)

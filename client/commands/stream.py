@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from client.duplex import Event
-    from client.stream import StreamResult
 
 
 class Speed(StrEnum):
@@ -41,7 +40,7 @@ def stream(
     """
     import asyncio
 
-    from client.audio import AudioFileError, load_pair
+    from client.audio import AudioFileError, load_pair, save
     from client.duplex import DuplexError
     from client.stream import stream_pair
 
@@ -49,13 +48,16 @@ def stream(
         mic_audio, ref_audio, warning = load_pair(mic, ref, 16_000)
         if warning:
             warn(warning)
+        if save_dir is not None:
+            _make(save_dir)
         settings = {"aec": {"enabled": False}} if no_aec else None
         playing = stream_pair(
             url, mic_audio, ref_audio, speed=speed.value, session=settings, on_event=_printer(jsonl)
         )
         result = asyncio.run(playing)
         if save_dir is not None:
-            _save(save_dir, result)
+            save(save_dir / "vad.wav", result.vad, 16_000)
+            save(save_dir / "asr.wav", result.asr, 16_000)
     except (AudioFileError, DuplexError) as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -81,12 +83,11 @@ def _printer(jsonl: bool) -> Callable[[Event], None]:
     return show
 
 
-def _save(directory: Path, result: StreamResult) -> None:
-    from client.audio import AudioFileError, save
+def _make(directory: Path) -> None:
+    """Make the directory before the recording is played, so that nothing is lost at its end."""
+    from client.audio import AudioFileError
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AudioFileError(f"{directory}: cannot be made ({error.strerror})") from error
-    save(directory / "vad.wav", result.vad, 16_000)
-    save(directory / "asr.wav", result.asr, 16_000)

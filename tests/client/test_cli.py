@@ -89,6 +89,12 @@ class TestCancelRefuses:
         assert result.exit_code == 1
         assert "no such directory" in result.stderr
 
+    @pytest.mark.parametrize("name", ["out.mp3", "out.txt", "out"])
+    def test_a_name_that_is_no_format(self, tmp_path, noise, name):
+        result = run("cancel", noise, noise, tmp_path / name)
+        assert result.exit_code == 1
+        assert ".wav or .flac" in result.stderr
+
     @pytest.mark.parametrize("option", [("--beta", "3"), ("--linear", "nlms"), ("--stage", "half")])
     def test_options_out_of_range(self, tmp_path, noise, option):
         assert run("cancel", noise, noise, tmp_path / "out.wav", *option).exit_code == 2
@@ -124,6 +130,12 @@ def test_stream_says_that_an_address_is_none(noise):
     result = run("stream", noise, noise, "--url", "telnet://127.0.0.1:9/")
     assert result.exit_code == 1
     assert "telnet" in result.stderr
+
+
+def test_stream_makes_the_directory_before_it_plays(noise):
+    result = run("stream", noise, noise, "--url", "ws://127.0.0.1:9/", "--save-dir", noise / "below")
+    assert result.exit_code == 1
+    assert "below: cannot be made" in result.stderr
 
 
 @pytest.mark.parametrize("streams", ["none", "0", "1,-2", ""])
