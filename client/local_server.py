@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 
 START_S = 60.0  # a cold disk reads the models slowly
 STOP_S = 10.0
+# For one person: little memory, and no refusal because the machine is busy with something else.
+SMALL = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1"}
 
 
 class ServerFailedError(Exception):
@@ -48,7 +51,11 @@ def local_server(*options: str, port: int | None = None) -> Generator[LocalServe
         log = Path(folder) / "server.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=SMALL | os.environ,
             )
         try:
             _wait_ready(server, process, log)

