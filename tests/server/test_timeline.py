@@ -153,7 +153,7 @@ def test_samples_that_the_peer_itself_lost_are_not_waited_for():
 
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_a_long_gap_is_left_open_and_restarts_the_filters(rate: int):
-    size, timeline, restarted = rate // 50, Timeline(rate), []
+    size, timeline, restarted = rate // 40, Timeline(rate), []
     starts = [*range(0, 10 * size, size), *range(rate * 3, rate * 3 + 10 * size, size)]
     hops, reports = [], []
     for seq, at in enumerate(starts):
@@ -162,13 +162,15 @@ def test_a_long_gap_is_left_open_and_restarts_the_filters(rate: int):
             hops.append(hop)
             restarted.append(timeline.restarted)
     (gap,) = gaps(reports)
-    assert (gap.at_ms, gap.lost_ms, gap.filled_ms, gap.reset) == (200, 2800, 0, True)
+    assert (gap.at_ms, gap.lost_ms, gap.filled_ms, gap.reset) == (250, 2750, 0, True)
     assert sum(restarted) == 1
     after = restarted.index(True)
     assert 48000 - 40 <= hops[after][0] <= 48000
     before = np.concatenate([hop[1] for hop in hops[:after]])
     start = hops[0][0]
-    np.testing.assert_allclose(before[320 : 3200 - 150], tone(440, 16000, start + 320, 3200 - 470), atol=1e-3)
+    np.testing.assert_allclose(
+        before[320 : 3960 - start], tone(440, 16000, start + 320, 3640 - start), atol=1e-3
+    )
     later = hops[after + 1]
     np.testing.assert_allclose(later[2], tone(300, 16000, later[0], 320), atol=1e-3)
 
@@ -301,7 +303,7 @@ def lag(mic: np.ndarray, ref: np.ndarray) -> float:
     return float(np.angle(np.sum(mic * turn) * np.conj(np.sum(ref * turn)))) / (2 * np.pi * 440) * 16000
 
 
-@pytest.mark.parametrize(("ppm", "rate"), [(120.0, 16000), (-90.0, 48000)])
+@pytest.mark.parametrize(("ppm", "rate"), [(120.0, 16000), (-250.0, 48000)])
 def test_drift_between_two_clocks_is_found_and_taken_out(ppm: float, rate: int):
     timeline = Timeline(rate)
     hops, reports = run(timeline, drifting(ppm, rate, 45))
@@ -309,9 +311,18 @@ def test_drift_between_two_clocks_is_found_and_taken_out(ppm: float, rate: int):
     assert reports[-1].drift_ppm == pytest.approx(ppm, abs=25)
     mic, ref = signals(hops)
     lags = [lag(mic[at : at + 8000], ref[at : at + 8000]) for at in range(25 * 16000, 43 * 16000, 16000)]
-    # Uncorrected, 120 ppm are 35 samples over these 18 s.
-    assert np.ptp(lags) < 6
+    # Uncorrected, 120 ppm are 33 samples over these 17 s; 250 ppm are more than slewing alone makes up for.
+    assert np.ptp(lags) < 10
     assert not gaps(reports)
+
+
+def test_frames_that_overtake_each_other_do_not_confuse_the_clocks():
+    frames = drifting(120.0, 16000, 20)
+    for n in range(0, len(frames) - 4, 50):
+        frames[n], frames[n + 3] = frames[n + 3], frames[n]
+    timeline = Timeline(16000)
+    run(timeline, frames)
+    assert timeline.drift_ppm == pytest.approx(120, abs=60)
 
 
 messages = st.builds(
