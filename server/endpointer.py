@@ -17,6 +17,13 @@ from server.evidence import Eagerness, Ending, Wait, ending, semantic_wait, take
 _MS = SAMPLE_RATE // 1000
 
 
+def _check(threshold: float, prefix_padding_ms: int) -> None:
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must be in (0, 1), got {threshold}")
+    if not 0 <= prefix_padding_ms <= 2000:
+        raise ValueError(f"prefix_padding_ms must be in [0, 2000], got {prefix_padding_ms}")
+
+
 @dataclass(frozen=True, slots=True)
 class SemanticVad:
     """End turns by what is said and how it sounds."""
@@ -24,6 +31,9 @@ class SemanticVad:
     eagerness: Eagerness = "auto"
     threshold: float = 0.5
     prefix_padding_ms: int = 300
+
+    def __post_init__(self) -> None:
+        _check(self.threshold, self.prefix_padding_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +45,7 @@ class ServerVad:
     silence_duration_ms: int = 500
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must be in (0, 1), got {self.threshold}")
-        if not 0 <= self.prefix_padding_ms <= 2000:
-            raise ValueError(f"prefix_padding_ms must be in [0, 2000], got {self.prefix_padding_ms}")
+        _check(self.threshold, self.prefix_padding_ms)
         if not 100 <= self.silence_duration_ms <= 10_000:
             raise ValueError(f"silence_duration_ms must be in [100, 10000], got {self.silence_duration_ms}")
 
@@ -204,11 +211,12 @@ class Endpointer:
         self._stopped = self._now
         return [stopped]
 
-    def forget(self) -> None:
-        """Drop the turn and any barge-in without a decision."""
+    def forget(self) -> list[Decision]:
+        """Drop the turn as if it had not been; an agent that was ducked for it may go on."""
         self._state = _State.IDLE
         self._stopped = self._now
-        self._barge_in = None
+        barge_in, self._barge_in = self._barge_in, None
+        return [Regretted(barge_in.voiced)] if barge_in and barge_in.ducked and not barge_in.committed else []
 
     def _step(self, start: int, voiced: bool, playing: bool) -> list[Decision]:
         if self._state is _State.IDLE:

@@ -9,38 +9,23 @@ from typing import Literal
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 
-_DANGLING = frozenset(
-    "a an and are as at because but by can could did do does for from her his how i i'd i'll i'm i've if in into "
-    "is its like my of on or our so than that the their then they to uh um was we were when where which while who "
-    "will with would you your er erm hmm".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Not here: words that also end sentences, as in "thank you", "I want that", "turn it on".
+_DANGLING = _words("""
+    a an and are as at because but by could for from his how i i'd i'll i'm i've if into is its like my of or
+    our than the their then they to uh um we were when where which while who with would your er erm hmm
+""")
+_DANGLING_CHINESE = tuple(
+    _words("和 跟 或者 还有 然后 但是 可是 不过 而且 因为 所以 如果 要是 就是 那个 比如 比如说 嗯 呃 把 被")
 )
-_DANGLING_CHINESE = (
-    "和",
-    "跟",
-    "或者",
-    "还有",
-    "然后",
-    "但是",
-    "可是",
-    "不过",
-    "而且",
-    "因为",
-    "所以",
-    "如果",
-    "要是",
-    "就是",
-    "那个",
-    "比如",
-    "比如说",
-    "嗯",
-    "呃",
-    "把",
-    "被",
-)
-_BACKCHANNELS = frozenset(
-    "ah aha hm hmm mhm mm mmhm mmm oh ok okay right sure uh uhhuh uh-huh mm-hm mm-hmm um yeah yep yes "
-    "嗯 嗯嗯 哦 噢 啊 对 对对 好 好的 是 是的".split()
-)
+_BACKCHANNELS = _words("""
+    ah aha hm hmm mhm mm mmhm mmm oh ok okay right sure uh uhhuh uh-huh mm-hm mm-hmm um yeah yep yes
+    嗯 嗯嗯 哦 噢 啊 对 对对 好 好的 是 是的
+""")
 _WORD = re.compile(r"[\w']+(?:-[\w']+)*")
 _EAGERNESS = {"high": 0.75, "medium": 1.0, "auto": 1.0, "low": 1.8}
 

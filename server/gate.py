@@ -6,6 +6,7 @@ cleaned signal is louder than what the echo is expected to leave of itself.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ def power(hop: Samples) -> float:
 
 def decibels(mean_square: float) -> float:
     """Return a mean square in dB relative to full scale, -120 at least."""
-    return 10 * float(np.log10(max(mean_square, _TINY)))
+    return 10 * math.log10(max(mean_square, _TINY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class GateConfig:
 
     Attributes:
         margin_db: By how much the talker must exceed the predicted residual echo.
+        margin_in_turn_db: The same for somebody who has the floor already: weak endings of words.
         floor_dbfs: Nothing below this level is speech.
         level_ms: Levels are means over this long.
         memory_ms: The prediction holds the loudest echo of this long: reverberation, buffers.
@@ -40,11 +42,14 @@ class GateConfig:
         ref_to_echo_db: Echo level assumed from the reference alone; the linear estimate of the
             echo says more as soon as the filter has converged.
         warmup_ms: Playback at the start of which `warmup_ref_to_echo_db` holds in its place.
-        leak_ms: Time constant of the leak, in playback time.
+        leak_fall_ms: Time constant with which the leak is believed to fall, in playback time: the
+            first words of an agent pass before the canceller has converged.
+        leak_rise_ms: The same for a leak that grows, as after a change of the echo path.
         least_leak_db: The leak is never believed to be smaller.
     """
 
-    margin_db: float = 3.0
+    margin_db: float = 6.0
+    margin_in_turn_db: float = 3.0
     floor_dbfs: float = -55.0
     level_ms: float = 100.0
     memory_ms: float = 400.0
@@ -52,12 +57,13 @@ class GateConfig:
     ref_to_echo_db: float = -25.0
     warmup_ms: float = 1500.0
     warmup_ref_to_echo_db: float = -10.0
-    leak_ms: float = 4000.0
+    leak_fall_ms: float = 500.0
+    leak_rise_ms: float = 2000.0
     least_leak_db: float = -45.0
 
     def __post_init__(self) -> None:
-        if min(self.level_ms, self.memory_ms, self.leak_ms) < _HOP_MS:
-            raise ValueError(f"level_ms, memory_ms and leak_ms must be at least {_HOP_MS:g}")
+        if min(self.level_ms, self.memory_ms, self.leak_fall_ms, self.leak_rise_ms) < _HOP_MS:
+            raise ValueError(f"level_ms, memory_ms and the leak's times must be at least {_HOP_MS:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +84,19 @@ class EchoGate:
         level = round(self._config.level_ms / _HOP_MS)
         memory = round(self._config.memory_ms / _HOP_MS)
         self._powers: deque[tuple[float, float, float]] = deque(maxlen=level)  # near, echo, ref
-        self._recent: deque[tuple[float, float]] = deque(maxlen=memory)  # echo, ref over level_ms
-        self._leak = 1.0  # residual over echo, as power
+        self._recent: deque[tuple[float, float, float]] = deque(maxlen=memory)  # the same over level_ms
+        self._since_speech = memory  # hops; what is remembered of a talker says nothing about the echo
+        self._leak_db = 0.0  # residual over echo
         self._played = 0  # hops with an active reference that the leak has seen
 
     @property
     def leak_db(self) -> float:
         """What the canceller is believed to leave of the echo, dB."""
-        return decibels(self._leak)
+        return self._leak_db
 
-    def process(self, near: Samples, echo: Samples, ref: Samples, speaking: bool) -> GateReading:
+    def process(
+        self, near: Samples, echo: Samples, ref: Samples, speaking: bool, in_turn: bool = False
+    ) -> GateReading:
         """Judge one hop.
 
         Args:
@@ -96,20 +105,25 @@ class EchoGate:
             ref: Reference as played, `(320,)`.
             speaking: A talker is confirmed, or seems to start: what is heard now says nothing
                 about the echo, so the leak is not learnt from it.
+            in_turn: Somebody has the floor and spoke a moment ago.
         """
         config = self._config
         self._powers.append((power(near), power(echo), power(ref)))
         level, echo_level, ref_level = (sum(p) / len(self._powers) for p in zip(*self._powers, strict=True))
-        self._recent.append((echo_level, ref_level))
-        loudest_echo, loudest_ref = (max(p) for p in zip(*self._recent, strict=True))
-        playing = decibels(loudest_ref) > config.ref_floor_dbfs
+        self._recent.append((level, echo_level, ref_level))
+        loudest, loudest_echo, loudest_ref = (max(p) for p in zip(*self._recent, strict=True))
+        self._since_speech = 0 if speaking else self._since_speech + 1
+        # The echo may last longer than the memory of a reference that the phone delays by 600 ms.
+        playing = decibels(max(loudest_ref, loudest_echo)) > config.ref_floor_dbfs
         residual = 0.0
         if playing:
             expected = max(loudest_echo, loudest_ref * self._coupling())
-            residual = expected * max(self._leak, 10 ** (config.least_leak_db / 10))
-            if not speaking:
-                self._learn(level / expected)
-        above = decibels(level) > max(config.floor_dbfs, decibels(residual) + config.margin_db * playing)
+            residual = expected * 10 ** (self._leak_db / 10)
+            # Where the echo is faint, the noise of the room is what is left, and says nothing.
+            if self._since_speech >= len(self._recent) and decibels(expected) > config.floor_dbfs + 20:
+                self._learn(loudest / expected)
+        margin = config.margin_in_turn_db if in_turn else config.margin_db
+        above = decibels(level) > max(config.floor_dbfs, decibels(residual) + margin)
         return GateReading(above, decibels(level), decibels(residual), playing)
 
     def _coupling(self) -> float:
@@ -118,7 +132,12 @@ class EchoGate:
         return 10 ** (decibel / 10)
 
     def _learn(self, ratio: float) -> None:
-        """Follow the power ratio: its mean lies near the peaks, which are what opens a gate."""
+        """Follow the ratio of the loudest of both in dB: peaks are what opens a gate.
+
+        It falls fast and rises slowly: a talker that is not recognised as one yet must not be taken
+        for a leak.
+        """
         self._played += 1
-        weight = max(1 / (self._played + 25), _HOP_MS / self._config.leak_ms)
-        self._leak += weight * (min(ratio, 10.0) - self._leak)
+        error = min(decibels(ratio), 10.0) - self._leak_db
+        time = self._config.leak_rise_ms if error > 0 else self._config.leak_fall_ms
+        self._leak_db = max(self._leak_db + error * _HOP_MS / time, self._config.least_leak_db)

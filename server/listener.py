@@ -1,0 +1,325 @@
+"""One session's ears: cleaned audio in, turns, barge-ins and transcripts out.
+
+Synchronous and without I/O. Nothing in here waits: the turn model and the recogniser answer
+later, and their answers are collected with the next hop or by `drain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import numpy as np
+
+from aec_core.types import HOP, SAMPLE_RATE, Samples
+from server.asr.service import RecognitionService
+from server.captions import to_ms
+from server.endpointer import (
+    Decision,
+    Endpointer,
+    Interrupted,
+    Paused,
+    Regretted,
+    SemanticVad,
+    ServerVad,
+    Started,
+    Stopped,
+    Timing,
+    TurnDetection,
+)
+from server.events import (
+    BargeIn,
+    DuringPlayback,
+    ErrorBody,
+    ErrorEvent,
+    FalseInterruption,
+    InputAudioCleared,
+    InputAudioCommitted,
+    ServerEvent,
+    SpeechStarted,
+    SpeechStopped,
+    StopReason,
+    TranscriptionCompleted,
+    TranscriptionDelta,
+)
+from server.gate import EchoGate, GateConfig
+from server.history import History
+from server.scribe import Scribe
+from server.session_config import ServerVadConfig, SessionConfig
+from server.turn import WINDOW, Turns
+
+_MS = SAMPLE_RATE // 1000
+_AFTER_SPEECH = 64 * _MS  # silence that the turn model hears; more of it costs accuracy
+# Over the agent the suppressor eats into speech, and Silero is less sure of what is left. A level
+# far above the echo makes up for it.
+_FAR_ABOVE_DB = 10.0
+_BONUS = 0.3
+_MOMENT = 600 * _MS  # a talker who spoke within it is likely to speak on
+_SILENCE = np.zeros(HOP, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanHop:
+    """One hop of one session after the canceller; all arrays are `(320,)` on one clock.
+
+    Attributes:
+        start: Index of the first *input* sample that the arrays describe, on the 16 kHz microphone
+            clock; negative while the canceller's latency fills.
+        mic: Microphone.
+        echo: Linear echo estimate.
+        ref: Reference as played.
+        vad: Cleaned with beta 0.6.
+        asr: Cleaned with beta 0.2.
+        speech: P(speech) on `vad`.
+        delay_ms: Delay of the echo behind the reference, NaN before the first lock.
+        erle_db: What the canceller believes that it removes.
+    """
+
+    start: int
+    mic: Samples
+    echo: Samples
+    ref: Samples
+    vad: Samples
+    asr: Samples
+    speech: float
+    delay_ms: float
+    erle_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """What a client may choose.
+
+    Attributes:
+        detection: How turns are found; None: a turn is what lies between two commits.
+        transcribe: Turns are given to the recogniser.
+        language: ISO-639-1 code, None for what the recogniser prefers.
+        hotwords: Words that are likely.
+    """
+
+    detection: TurnDetection | None = field(default_factory=SemanticVad)
+    transcribe: bool = True
+    language: str | None = None
+    hotwords: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: SessionConfig) -> ListenerSettings:
+        """Pick out of a session's configuration what the listener needs."""
+        chosen, transcription = config.audio.input.turn_detection, config.audio.input.transcription
+        detection: TurnDetection | None = None
+        if isinstance(chosen, ServerVadConfig):
+            detection = ServerVad(chosen.threshold, chosen.prefix_padding_ms, chosen.silence_duration_ms)
+        elif chosen is not None:
+            detection = SemanticVad(chosen.eagerness)
+        language = transcription.language if transcription else None
+        return cls(detection, transcription is not None, language, config.duplex.hotwords)
+
+
+class Listener:
+    """Turns the cleaned audio of one session into events."""
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        turns: Turns,
+        recognizer: RecognitionService | None,
+        new_item_id: Callable[[], str],
+        gate: GateConfig | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        """Begin to listen.
+
+        Args:
+            settings: What the client chose.
+            turns: Judges whether a pause ends a turn.
+            recognizer: Writes transcripts; None for a service without.
+            new_item_id: Names the next item.
+            gate: What counts as louder than echo.
+            timing: Durations of the endpointer.
+        """
+        self._settings = settings
+        self._turns = turns
+        self._scribe = Scribe(recognizer)
+        self._new_item_id = new_item_id
+        self._timing = timing or Timing()
+        self._gate = EchoGate(gate)
+        self._endpointer = Endpointer(settings.detection, self._timing)
+        # Half precision: the model normalises what it hears, and there is one of these a session.
+        self._gated_audio = History(WINDOW + SAMPLE_RATE, np.float16)
+        self._now = 0
+        self._client_plays: bool | None = None
+        self._item_id = ""
+        self._item_start: int | None = None  # of the open turn
+        self._committed_id: str | None = None
+        self._judgement: tuple[int, Future[float]] | None = None  # end of the pause, P(complete)
+        self._events: list[ServerEvent] = []
+
+    @property
+    def pending(self) -> bool:
+        """Events may come without more audio: a transcript is due."""
+        return self._scribe.pending or bool(self._events)
+
+    @property
+    def in_turn(self) -> bool:
+        """Somebody has the floor."""
+        return self._item_start is not None
+
+    def process(self, hop: CleanHop) -> list[ServerEvent]:
+        """Take one hop, and whatever the workers have finished."""
+        self._now = hop.start + HOP
+        hearing, spoke = self._endpointer.hearing, self._now - self._endpointer.voice_end < _MOMENT
+        reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke)
+        playing = reading.ref_active if self._client_plays is None else self._client_plays
+        audible = reading.open or not reading.ref_active
+        self._scribe.hear(hop.start, hop.asr, audible)
+        self._gated_audio.push(hop.start, hop.asr if audible else _SILENCE)
+        self._collect()
+        if self._settings.detection is None:
+            self._record(hop.start)
+        else:
+            far_above = reading.ref_active and reading.near_dbfs - reading.residual_dbfs > _FAR_ABOVE_DB
+            speech = hop.speech + _BONUS * far_above
+            self._act(self._endpointer.process(hop.start, speech, reading.open, playing))
+        return self._emit()
+
+    def drain(self) -> list[ServerEvent]:
+        """Collect what the workers have finished, without audio."""
+        self._collect()
+        return self._emit()
+
+    def playback(self, playing: bool, item_id: str | None = None, played_ms: float | None = None) -> None:
+        """Believe the client about its loudspeaker from now on, rather than the reference."""
+        self._client_plays = playing
+
+    def commit(self) -> list[ServerEvent]:
+        """End the turn now; an error if there is none."""
+        if not self.in_turn:
+            message = "there is no speech to commit"
+            self._events.append(
+                ErrorEvent(error=ErrorBody(code="input_audio_buffer_commit_empty", message=message))
+            )
+        elif self._settings.detection is None:
+            self._commit()
+        else:
+            self._act(self._endpointer.stop("commit"))
+        return self._emit()
+
+    def clear(self) -> list[ServerEvent]:
+        """Drop the open turn and what was heard before it."""
+        self._act(self._endpointer.forget())
+        self._drop_judgement()
+        self._scribe.drop()
+        self._item_start = None
+        self._events.append(InputAudioCleared())
+        return self._emit()
+
+    def configure(self, settings: ListenerSettings) -> None:
+        """Change the settings; an open turn ends if turns are found in another way from now on.
+
+        Language and hotwords hold from the next turn.
+        """
+        manual = settings.detection is None
+        if manual != (self._settings.detection is None):
+            self._act(self._endpointer.stop("configured"))
+            if self.in_turn:
+                self._commit()
+        if settings.detection is not None:
+            self._endpointer.detection = settings.detection
+        self._settings = settings
+
+    def close(self) -> None:
+        """Let the workers forget this session."""
+        self._drop_judgement()
+        self._scribe.close()
+
+    def _emit(self) -> list[ServerEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def _collect(self) -> None:
+        if self._judgement is not None and self._judgement[1].done():
+            end, future = self._judgement
+            self._judgement = None
+            if not future.cancelled() and future.exception() is None:
+                self._endpointer.judge(end, future.result())
+        for event in self._scribe.poll():
+            self._events.append(event)
+            if isinstance(event, TranscriptionDelta):
+                self._act(self._endpointer.heard(event.text, round(event.end_ms * _MS)))
+            elif isinstance(event, TranscriptionCompleted):
+                self._act(self._endpointer.understood(event.transcript))
+
+    def _record(self, start: int) -> None:
+        """Keep a turn open from one commit to the next, no longer than a recogniser can take."""
+        if self._item_start is None:
+            self._open(start)
+        elif self._now - self._item_start >= self._timing.longest_turn * _MS:
+            self._commit()
+
+    def _act(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            match decision:
+                case Started():
+                    self._start(decision)
+                case Paused():
+                    self._ask(decision.end)
+                case Stopped():
+                    self._stop(decision)
+                case Interrupted():
+                    self._events.append(
+                        BargeIn(stage=decision.stage, audio_ms=to_ms(decision.audio), item_id=self._item_id)
+                    )
+                case Regretted():
+                    self._events.append(
+                        FalseInterruption(audio_ms=to_ms(decision.audio), item_id=self._item_id)
+                    )
+                case _:
+                    assert_never(decision)
+
+    def _start(self, decision: Started) -> None:
+        self._open(decision.start)
+        self._events.append(
+            SpeechStarted(
+                audio_start_ms=to_ms(decision.start),
+                item_id=self._item_id,
+                duplex=DuringPlayback(during_playback=decision.during_playback),
+            )
+        )
+
+    def _open(self, start: int) -> None:
+        self._item_id, self._item_start = self._new_item_id(), start
+        if self._settings.transcribe:
+            self._scribe.open(self._item_id, start, self._settings.language, self._settings.hotwords)
+
+    def _ask(self, pause_start: int) -> None:
+        """Ask the turn model about the speech before a pause."""
+        self._drop_judgement()
+        if isinstance(self._settings.detection, SemanticVad) and self._item_start is not None:
+            audio = self._gated_audio.read(self._item_start, pause_start + _AFTER_SPEECH)
+            self._judgement = (pause_start, self._turns.submit(audio))
+
+    def _stop(self, decision: Stopped) -> None:
+        self._drop_judgement()
+        self._events.append(
+            SpeechStopped(
+                audio_end_ms=to_ms(decision.end),
+                item_id=self._item_id,
+                duplex=StopReason(
+                    reason=decision.reason, silence_ms=to_ms(decision.silence), p_turn=decision.p_turn
+                ),
+            )
+        )
+        self._commit()
+
+    def _commit(self) -> None:
+        self._events.append(InputAudioCommitted(item_id=self._item_id, previous_item_id=self._committed_id))
+        self._committed_id = self._item_id
+        self._scribe.finish()
+        self._item_start = None
+
+    def _drop_judgement(self) -> None:
+        if self._judgement is not None:
+            self._judgement[1].cancel()
+        self._judgement = None

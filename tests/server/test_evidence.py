@@ -1,0 +1,70 @@
+import pytest
+
+from server.evidence import Ending, ending, semantic_wait, takes_the_floor
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Ending.NOTHING),
+        (" ... ", Ending.NOTHING),
+        ("book a table", Ending.OPEN),
+        ("I would like to", Ending.DANGLING),
+        ("I would like to.", Ending.DANGLING),
+        ("and then we-", Ending.DANGLING),
+        ("well I thought…", Ending.DANGLING),
+        ("if it rains,", Ending.CLAUSE),
+        ("Thank you.", Ending.SENTENCE),
+        ("Turn it on!", Ending.SENTENCE),
+        ("What is it for?", Ending.QUESTION),
+        ("我想订一张桌子", Ending.OPEN),
+        ("我想订一张桌子。", Ending.SENTENCE),
+        ("我想订一张桌子，", Ending.CLAUSE),
+        ("但是", Ending.DANGLING),
+        ("可以吗？", Ending.QUESTION),
+    ],
+)
+def test_endings(text: str, expected: Ending):
+    assert ending(text) is expected
+
+
+@pytest.mark.parametrize("text", ["", "Uh-huh.", "yeah yeah", "OK, right.", "嗯", "对 对"])
+def test_agreeing_does_not_take_the_floor(text: str):
+    assert not takes_the_floor(text)
+
+
+@pytest.mark.parametrize("text", ["Stop.", "OK, but wait", "no", "等一下"])
+def test_any_other_word_does(text: str):
+    assert takes_the_floor(text)
+
+
+@pytest.mark.parametrize(
+    ("p_turn", "end", "ms", "reason"),
+    [
+        (0.95, Ending.OPEN, 250, "turn_complete"),
+        (0.95, Ending.DANGLING, 600, "turn_likely"),
+        (0.7, Ending.SENTENCE, 300, "punctuation"),
+        (0.7, Ending.OPEN, 450, "turn_likely"),
+        (0.3, Ending.SENTENCE, 850, "turn_unlikely"),
+        (0.05, Ending.SENTENCE, 1750, "unfinished"),
+        (0.7, Ending.DANGLING, 1750, "unfinished"),
+        (None, Ending.NOTHING, 700, "model_late"),
+        (None, Ending.SENTENCE, 450, "punctuation"),
+        (None, Ending.DANGLING, 1750, "unfinished"),
+    ],
+)
+def test_waits(p_turn: float | None, end: Ending, ms: float, reason: str):
+    wait = semantic_wait(p_turn, end, "auto")
+    assert (wait.ms, wait.reason) == (ms, reason)
+
+
+def test_eagerness_scales_every_wait():
+    low, medium, high = (semantic_wait(0.95, Ending.OPEN, eager).ms for eager in ("low", "medium", "high"))
+    assert low > medium > high
+    assert medium == 250
+
+
+def test_more_certainty_never_waits_longer():
+    for end in Ending:
+        waits = [semantic_wait(p / 100, end, "auto").ms for p in range(101)]
+        assert waits == sorted(waits, reverse=True)
