@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from server.errors import ProtocolError
+from server.errors import CloseCode, ProtocolError
 from server.events import (
     AudioGap,
     ClientEvent,
@@ -158,3 +159,25 @@ def test_a_bad_update_is_refused_by_name(change: dict[str, Any], code: str, para
     error = refused(change)
     assert (error.code, error.param) == (code, param)
     assert param.removeprefix("session.").split(".")[-1] in str(error)
+
+
+def examples(section: str) -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    return text.split(f"## {section}")[1].split("```json\n")[1].split("```")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("section", "union", "more"),
+    [("Client events", ClientEvent, set[str]()), ("Server events", ServerEvent, {"session.updated"})],
+)
+def test_the_docs_show_a_valid_example_of_each_event(section: str, union: Any, more: set[str]):
+    adapter = TypeAdapter(union)
+    shown = {adapter.validate_json(line).type for line in examples(section)}
+    assert shown | more == set(types(union))
+    for line in examples("Server events") if section == "Server events" else []:
+        assert adapter.validate_json(line).model_dump(mode="json") == json.loads(line)
+
+
+def test_the_docs_explain_each_close_code():
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    assert all(f"| {code.value} |" in text for code in CloseCode)
