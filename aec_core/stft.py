@@ -41,8 +41,8 @@ class Synthesis:
 
     def process(self, spectra: NDArray[np.complex64], rows: Rows) -> Samples:
         """Map `(n, channels, bins)` to `(n, channels, hop)`."""
-        block = irfft(spectra, n=N_FFT) * WINDOW
-        out: Samples = self._tail[rows] + block[..., :HOP]
+        block: Samples = irfft(spectra, n=N_FFT) * WINDOW
+        out = self._tail[rows] + block[..., :HOP]
         self._tail[rows] = block[..., HOP:]
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NoReturn
 
 import typer
@@ -15,3 +16,9 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Print why the command stops, and stop it."""
     typer.secho(f"error: {message}", fg="red", err=True)
     raise typer.Exit(code)
+
+
+def need(module: str, extra: str) -> None:
+    """Stop with a clear message if a package of an extra is not installed."""
+    if importlib.util.find_spec(module) is None:
+        fail(f"this command needs the '{extra}' extra: pip install 'duplex-aec[{extra}]'", code=2)
