@@ -1,0 +1,89 @@
+"""May one more session join? Asked before a connection is accepted."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from aec_core.types import HOP, SAMPLE_RATE
+
+BUDGET_S = HOP / SAMPLE_RATE
+RETRY_AFTER_S = 5
+_CALLS = 2  # in the time of a hop, at 10 ms a tick
+_LONGEST_RATIO = 5.0
+_KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection is not accepted."""
+
+    status: int
+    reason: str
+    retry_after_s: int | None = None
+
+
+class LoadMeter:
+    """What share of real time the engine needs for its sessions.
+
+    A batched call costs something once and something for each stream. Both are measured at the start;
+    later calls only say by what factor reality is slower.
+    """
+
+    def __init__(self, smoothing: float = 0.01) -> None:
+        self._smoothing = smoothing
+        self._once_s = 0.0
+        self._stream_s = 0.0
+        self._scale = 1.0
+
+    def calibrate(self, one_s: float, all_s: float, streams: int) -> None:
+        """Take the durations of a call over one stream and over all of them."""
+        if streams > 1:
+            self._stream_s = max(all_s - one_s, 0.0) / (streams - 1)
+        else:
+            self._stream_s = one_s
+        self._once_s = max(one_s - self._stream_s, 0.0)
+
+    def observe(self, seconds: float, streams: int) -> None:
+        """Take the duration of one call."""
+        expected = self._once_s + streams * self._stream_s
+        if expected:
+            # One pause of the machine says nothing about the next hour.
+            ratio = min(seconds / expected, _LONGEST_RATIO)
+            self._scale += self._smoothing * (ratio - self._scale)
+
+    def load(self, sessions: int) -> float:
+        """Return the share of the budget that so many live sessions take."""
+        return self._scale * (_CALLS * self._once_s + sessions * self._stream_s) / BUDGET_S
+
+
+def check_token(expected: str | None, headers: Mapping[str, str], query: str) -> Refusal | None:
+    """Compare what the client shows with the server's token, in constant time.
+
+    It may be a bearer token, `?token=`, or, since a browser can set neither header, the subprotocol
+    that OpenAI's browser clients use for their key.
+    """
+    if expected is None:
+        return None
+    shown = [
+        headers.get("authorization", "").removeprefix("Bearer ").strip(),
+        *parse_qs(query).get("token", []),
+        *(
+            offer.strip().removeprefix(_KEY_PROTOCOL)
+            for offer in headers.get("sec-websocket-protocol", "").split(",")
+        ),
+    ]
+    matches = [hmac.compare_digest(each.encode(), expected.encode()) for each in shown]
+    return None if any(matches) else Refusal(401, "the token is missing or wrong")
+
+
+def check_origin(allowed: tuple[str, ...], headers: Mapping[str, str]) -> Refusal | None:
+    """Let in what is no browser, the server's own page, and the origins that the settings name."""
+    origin = headers.get("origin")
+    if origin is None or "*" in allowed or origin in allowed:
+        return None
+    if urlsplit(origin).netloc == headers.get("host"):
+        return None
+    return Refusal(403, f"origin {origin} is not allowed")

@@ -1,0 +1,194 @@
+"""The engine's side of one session: messages in, hops out to the canceller, results back. No I/O.
+
+All of it runs on the engine's thread, save the constructor and what the inbox says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Protocol
+
+from aec_core.types import HOP, SAMPLE_RATE, Samples
+from server.asr import RecognitionService
+from server.events import (
+    Ack,
+    ErrorBody,
+    ErrorEvent,
+    InputAudioAppend,
+    InputAudioClear,
+    InputAudioCommit,
+    Playback,
+    SessionUpdated,
+)
+from server.inbox import Arrival, Inbox, Message
+from server.listener import CleanHop, Listener, ListenerSettings
+from server.outbox import Close, Item
+from server.protocol import AudioFrame, encode_cleaned
+from server.session_config import SessionConfig, SessionInfo
+from server.stats import StatsClock
+from server.timeline import Timeline
+from server.turn import Turns
+
+INTERNAL_ERROR = 1011
+_ACK_HOPS = SAMPLE_RATE // HOP  # one second
+
+
+class Filters(Protocol):
+    """What a session may turn at its slot of the engine."""
+
+    def reset(self, slot: int) -> None:
+        """Forget all that was heard."""
+        ...
+
+    def set_betas(self, slot: int, vad: float, asr: float) -> None:
+        """Choose how hard each output suppresses; `reset` takes it back."""
+        ...
+
+
+class Lane:
+    """One session in the engine.
+
+    Attributes:
+        session_id: For logs.
+        inbox: What the event loop puts in.
+        sink: Takes the results; called on the event loop.
+        cancels: The canceller's outputs are used; otherwise the microphone takes their place.
+        touched: Something happened since the last `collect`.
+        arrived_at: When the newest message that was taken had come; None once it was measured.
+    """
+
+    def __init__(self, session_id: str, turns: Turns, recognition: RecognitionService | None) -> None:
+        self.session_id = session_id
+        self.inbox = Inbox()
+        self.sink: Callable[[Sequence[Item]], None] = lambda items: None
+        self.cancels = True
+        self.touched = False
+        self.arrived_at: float | None = None
+        config = SessionConfig()
+        ids = count(1)
+        self._listener = Listener(
+            ListenerSettings.of(config), turns, recognition, lambda: f"item_{session_id}_{next(ids)}"
+        )
+        self._timeline = Timeline(config.rate)
+        self._config = config
+        self._stats = StatsClock(config.duplex.stats_hz)
+        self._place: tuple[Filters, int] | None = None
+        self._out: list[Item] = []
+        self._hops = 0
+        self._next_seq = 0
+        self._cleaned_seq = 0
+
+    @property
+    def pending(self) -> bool:
+        """Results may come without more audio."""
+        return self._listener.pending
+
+    def enter(self, filters: Filters, slot: int) -> None:
+        """Take a slot."""
+        self._place = filters, slot
+        self._start_afresh()
+
+    def next_hop(self) -> tuple[int, Samples, Samples] | None:
+        """Return `(start, mic, ref)` of the next whole hop, or None if there is none yet.
+
+        Messages are taken one by one, and only when the audio before them is used up: an event
+        therefore holds from exactly where the peer put it among its frames.
+        """
+        while (hop := self._timeline.pop()) is None:
+            arrival = self.inbox.take()
+            if arrival is None:
+                return None
+            self._take(arrival)
+        if self._timeline.restarted:
+            self._start_afresh()
+        return hop
+
+    def listen(self, hop: CleanHop, double_talk: bool) -> None:
+        """Take a hop back from the canceller."""
+        self._out += self._listener.process(hop)
+        if self._config.duplex.cleaned_audio and hop.start > -HOP:
+            self._out.append(self._cleaned(hop))
+        stats = self._stats.process(hop, double_talk, self._timeline.late, self._timeline.lost)
+        if stats is not None:
+            self._out.append(stats)
+        self._hops += 1
+        if self._hops % _ACK_HOPS == 0:
+            self._out.append(Ack(next_seq=self._next_seq))
+
+    def poll(self) -> None:
+        """Collect what the workers have finished."""
+        if self._listener.pending:
+            self._out += self._listener.drain()
+
+    def collect(self) -> list[Item]:
+        """Return what is due to the peer, and begin anew."""
+        out, self._out, self.touched = self._out, [], False
+        return out
+
+    def fail(self) -> None:
+        """End the session after an internal error; what was ready before is still sent."""
+        body = ErrorBody(type="server_error", code="internal_error", message="this session failed")
+        self._out += [ErrorEvent(error=body), Close(INTERNAL_ERROR, "internal error")]
+        self.touched = True
+
+    def close(self) -> None:
+        """Let the workers forget this session."""
+        self._listener.close()
+
+    def _take(self, arrival: Arrival) -> None:
+        self.touched = True
+        self.arrived_at = arrival.at
+        match arrival.message:
+            case AudioFrame() as frame:
+                self._next_seq = (frame.seq + 1) % (1 << 32)
+                self._out += self._timeline.push(frame)
+            case InputAudioAppend() as append:
+                self._out += self._timeline.append(append)
+            case SessionInfo() as info:
+                self._configure(info)
+            case Playback() as playback:
+                self._listener.playback(playback.playing, playback.item_id, playback.played_ms)
+            case InputAudioCommit():
+                self._out += self._listener.commit()
+            case InputAudioClear():
+                self._out += self._listener.clear()
+            case _:
+                self._out.append(_no_agent(arrival.message))
+
+    def _configure(self, info: SessionInfo) -> None:
+        if info.rate != self._config.rate:
+            self._timeline = Timeline(info.rate)
+        self._config = info
+        self.cancels = info.aec.enabled
+        self._stats.rate_hz = info.duplex.stats_hz
+        self._listener.configure(ListenerSettings.of(info))
+        self._set_betas()
+        self._out.append(SessionUpdated(session=info))
+
+    def _cleaned(self, hop: CleanHop) -> bytes:
+        before = max(-hop.start, 0)  # samples that lie before the microphone's first
+        self._cleaned_seq += 1
+        ms = 1000 * (hop.start + HOP) // SAMPLE_RATE
+        return encode_cleaned(
+            hop.start + before, self._cleaned_seq - 1, hop.vad[before:], hop.asr[before:], ms
+        )
+
+    def _start_afresh(self) -> None:
+        if self._place is not None:
+            filters, slot = self._place
+            filters.reset(slot)
+            self._set_betas()
+
+    def _set_betas(self) -> None:
+        if self._place is not None:
+            filters, slot = self._place
+            filters.set_betas(slot, self._config.aec.beta_vad, self._config.aec.beta_asr)
+
+
+def _no_agent(message: Message) -> ErrorEvent:
+    """Answer what is meant for an agent's voice: this server plays none."""
+    name = getattr(message, "type", "this")
+    event_id = getattr(message, "event_id", None)
+    body = ErrorBody(code="no_agent", message=f"{name}: there is no agent in this session", event_id=event_id)
+    return ErrorEvent(error=body)

@@ -1,0 +1,115 @@
+"""What one process serves with: loads the models, runs the engine, and says whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+from server.admission import RETRY_AFTER_S, Refusal
+from server.engine import Engine, EngineThread
+from server.lane import Lane
+from server.metrics import Metrics
+from server.models import Models
+from server.registry import Registry
+from server.session import Session
+from server.session_config import Limits
+from server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LoadModels = Callable[[Settings], Models]
+
+
+class Service:
+    """The life of the models, the engine and the sessions of one process.
+
+    Attributes:
+        registry: The sessions; None until the models are loaded.
+        failure: Why there will be no service, if loading failed.
+        on_failure: Called then; a runner ends the process.
+    """
+
+    def __init__(self, settings: Settings, load: LoadModels) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.registry: Registry | None = None
+        self.failure: Exception | None = None
+        self.on_failure: Callable[[], None] = lambda: None
+        self._load = load
+        self._models: Models | None = None
+        self._thread: EngineThread | None = None
+        self._loading: asyncio.Task[None] | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What clients are held to."""
+        return Limits(
+            resume_ms=1000 * self.settings.resume_s,
+            idle_ms=1000 * self.settings.idle_s,
+            max_session_ms=1000 * self.settings.max_session_s,
+        )
+
+    @property
+    def models(self) -> Models | None:
+        """The models, once they are loaded."""
+        return self._models
+
+    @property
+    def unready(self) -> str | None:
+        """Why no session can start now, or None if one can."""
+        if self.failure is not None:
+            return f"loading failed: {self.failure}"
+        if self.registry is None:
+            return "loading"
+        return "draining" if self.registry.draining else None
+
+    def start(self) -> None:
+        """Begin to load; the server can answer meanwhile."""
+        self._loading = asyncio.create_task(self._prepare())
+
+    async def drain(self, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Let the sessions end; see `Registry.drain`."""
+        if self.registry is not None:
+            await self.registry.drain(give_up)
+
+    async def stop(self) -> None:
+        """End the threads."""
+        if self._loading is not None:
+            await self._loading
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.stop)
+        if self._models is not None:
+            await asyncio.to_thread(self._models.close)
+
+    def admit(self) -> Refusal | Registry:
+        """Return who takes a new connection, or why nobody does."""
+        if self.registry is None or self.unready is not None:
+            return Refusal(503, f"the server is not ready: {self.unready}", RETRY_AFTER_S)
+        return self.registry.admit() or self.registry
+
+    async def _prepare(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._models = await asyncio.to_thread(self._load, self.settings)
+            engine = Engine(self._models.core, self._models.speech, self.metrics, loop.call_soon_threadsafe)
+            await asyncio.to_thread(engine.warm_up)
+        except Exception as error:
+            logger.error("cannot serve: %s", error)
+            self.failure = error
+            self.on_failure()
+            return
+        # The models stay for good: without this every full collection walks through them.
+        gc.freeze()
+        self._thread = EngineThread(engine)
+        self._thread.start()
+        make_session = partial(self._make_session, self._models, self._thread)
+        self.registry = Registry(self.settings, engine, make_session, self.metrics)
+        logger.info("ready for %d sessions", self.settings.max_sessions)
+
+    def _make_session(self, models: Models, thread: EngineThread) -> Session:
+        lane = Lane(f"sess_{secrets.token_hex(8)}", models.turns, models.recognition)
+        return Session(lane, models.backends, self.limits, models.core.latency, thread.wake)

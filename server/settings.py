@@ -1,0 +1,113 @@
+"""Every setting of the service, in one frozen object; nothing else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+AsrName = Literal["auto", "whisper", "paraformer", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(BaseSettings):
+    """What a server does; read from arguments, then `DUPLEX_*`, then a TOML file, then these defaults.
+
+    Attributes:
+        asr: Recogniser; `auto` is paraformer where a model can be had, else whisper.
+        asr_model: Directory or hub id of the streaming model.
+        asr_second_pass: Directory or hub id of the offline model that writes the final text.
+        asr_punctuation: Directory or hub id of the punctuation model.
+        max_sessions: Slots of the engine; memory is taken for all of them at the start.
+        max_session_s: A connection is closed with 4410 after so long; 0 is never.
+        idle_s: A peer that sends nothing for so long is closed with 4408; 0 is never.
+        resume_s: How long a dropped session is kept.
+        drain_s: How long sessions may go on after the server was told to stop.
+        max_load: Share of the real-time budget above which no more sessions are admitted.
+        token: If set, clients must show it.
+        origins: Web origins that may connect beside the server's own; `*` is all of them.
+        web_dir: Directory of the page at `/`.
+        tls_certificate: PEM file; with `tls_key` the server speaks https and wss.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DUPLEX_", extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    log_level: LogLevel = "info"
+    asr: AsrName = "auto"
+    asr_model: str | None = None
+    asr_second_pass: str | None = None
+    asr_punctuation: str | None = None
+    max_sessions: int = Field(64, ge=1, le=1024)
+    max_session_s: float = Field(3600, ge=0)
+    idle_s: float = Field(60, ge=0)
+    resume_s: float = Field(30, ge=0)
+    drain_s: float = Field(5, ge=0)
+    max_load: float = Field(0.7, gt=0, le=1)
+    token: SecretStr | None = None
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    web_dir: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Let the environment give a list as words between commas."""
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("web_dir", "tls_certificate", "tls_key")
+    @classmethod
+    def _must_exist(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.exists():
+            raise ValueError(f"{path} does not exist")
+        return path
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings; an override of None counts as not given.
+
+    Args:
+        config: TOML file whose keys are the fields of `Settings`.
+        overrides: Fields that win over the environment and the file.
+
+    Raises:
+        ValueError: If a key is unknown, a value is out of range or the file is not TOML.
+        OSError: If the file cannot be read.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if config is None:
+        return Settings(**given)
+    with config.open("rb"):
+        pass  # the source below takes a missing file for an empty one
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)
+
+    return FromFile(**given)

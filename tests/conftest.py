@@ -1,0 +1,91 @@
+"""A real server on a free port for every test that talks over a socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+
+import pytest
+
+if TYPE_CHECKING:  # a test of the core must not need the server
+    from server.app import DrainingServer
+    from server.service import LoadModels, Service
+
+
+class RunningServer:
+    """A server in a thread of this process."""
+
+    def __init__(self, server: DrainingServer) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.run, name="server", daemon=True)
+        self.port = server.service.settings.port
+        self.http = f"http://127.0.0.1:{self.port}"
+        self.url = f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+    @property
+    def service(self) -> Service:
+        return self._server.service
+
+    def metrics(self) -> str:
+        return self.service.metrics.exposition().decode()
+
+    def start(self) -> None:
+        self._thread.start()
+        deadline = time.monotonic() + 60
+        while not self._is_ready():
+            assert time.monotonic() < deadline, "the server did not become ready"
+            time.sleep(0.05)
+
+    def begin_stop(self) -> None:
+        self._server.should_exit = True
+
+    def stop(self) -> None:
+        self.begin_stop()
+        self._thread.join(30)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.http}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except (URLError, ConnectionError):
+            return False
+
+
+@contextmanager
+def running_server(load: LoadModels | None = None, **overrides: Any) -> Iterator[RunningServer]:
+    from server.app import create_app, make_server
+    from server.models import load_models
+    from server.settings import Settings
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    defaults = {"asr": "none", "max_sessions": 4, "max_load": 1.0, "drain_s": 1, "port": port}
+    app = create_app(Settings(**(defaults | overrides)), load or load_models)
+    server = RunningServer(make_server(app))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RunningServer]:
+    """Four sessions, no recogniser."""
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """Start servers with other settings: `start_server(idle_s=1)`."""
+    with ExitStack() as stack:
+        yield lambda **overrides: stack.enter_context(running_server(**overrides))
