@@ -129,19 +129,23 @@ class _BargeIn:
 class Endpointer:
     """The turns of one session."""
 
-    def __init__(self, detection: TurnDetection | None = None, timing: Timing | None = None) -> None:
+    def __init__(
+        self, detection: TurnDetection | None = None, timing: Timing | None = None, start: int = 0
+    ) -> None:
+        """Begin at sample `start`: no turn starts before it."""
         self.detection = detection or SemanticVad()
         self._timing = timing or Timing()
         self._state = _State.IDLE
-        self._now = 0  # end of the newest hop
+        self._now = start  # end of the newest hop
         self._onset = 0  # of the speech that may start, or started, the turn
         self._voice_end = 0  # end of the last speech
         self._voiced = 0  # speech while STARTING or since the pause
-        self._stopped = 0  # end of the last turn: the next one cannot start before
+        self._stopped = start  # end of the last turn: the next one cannot start before
         self._turn_start = 0
         self._p_turn: float | None = None
         self._ending = Ending.NOTHING
         self._heard_until = 0
+        self._has_words = False  # the turn's words want the floor
         self._barge_in: _BargeIn | None = None
 
     @property
@@ -185,8 +189,9 @@ class Endpointer:
     def heard(self, text: str, until: int) -> list[Decision]:
         """Take a partial transcript of the turn, made from audio up to sample `until`."""
         self._ending, self._heard_until = ending(text), until
+        self._has_words = takes_the_floor(text)
         barge_in = self._barge_in
-        if barge_in and barge_in.ducked and not barge_in.committed and takes_the_floor(text):
+        if barge_in and barge_in.ducked and not barge_in.committed and self._has_words:
             barge_in.committed = True
             return [Interrupted("commit", barge_in.voiced)]
         return []
@@ -244,7 +249,7 @@ class Endpointer:
             return []
         self._state = _State.SPEAKING
         self._turn_start = max(self._onset - self.detection.prefix_padding_ms * _MS, self._stopped)
-        self._ending, self._p_turn = Ending.NOTHING, None
+        self._ending, self._p_turn, self._has_words = Ending.NOTHING, None, False
         if playing:
             # The hop that completed the start is counted by `_interrupt`.
             self._barge_in = _BargeIn(self._voiced - HOP * voiced)
@@ -283,7 +288,7 @@ class Endpointer:
         if not barge_in.ducked and barge_in.voiced >= timing.duck * _MS:
             barge_in.ducked = True
             return [Interrupted("duck", barge_in.voiced)]
-        if barge_in.ducked and barge_in.voiced >= timing.commit * _MS:
+        if barge_in.ducked and (self._has_words or barge_in.voiced >= timing.commit * _MS):
             barge_in.committed = True
             return [Interrupted("commit", barge_in.voiced)]
         silent = self._now - self._voice_end >= timing.regret * _MS

@@ -149,6 +149,7 @@ class Listener:
         # Half precision: the model normalises what it hears, and there is one of these a session.
         self._gated_audio = History(WINDOW + SAMPLE_RATE, np.float16)
         self._now = 0
+        self._audible_at = 0  # when there was last more than echo
         self._client_plays: bool | None = None
         self._item_id = ""
         self._item_start: int | None = None  # of the open turn
@@ -172,9 +173,11 @@ class Listener:
         hearing, spoke = self._endpointer.hearing, self._now - self._endpointer.voice_end < _MOMENT
         reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke)
         playing = reading.ref_active if self._client_plays is None else self._client_plays
-        audible = reading.open or not reading.ref_active
-        self._scribe.hear(hop.start, hop.asr, audible)
-        self._gated_audio.push(hop.start, hop.asr if audible else _SILENCE)
+        self._scribe.hear(hop.start, hop.asr, reading)
+        if reading.open or not reading.ref_active:
+            self._audible_at = self._now
+        recently = self._now - self._audible_at < _MOMENT
+        self._gated_audio.push(hop.start, hop.asr if recently else _SILENCE)
         self._collect()
         if self._settings.detection is None:
             self._record(hop.start)
@@ -220,12 +223,12 @@ class Listener:
 
         Language and hotwords hold from the next turn.
         """
-        manual = settings.detection is None
-        if manual != (self._settings.detection is None):
+        if (settings.detection is None) != (self._settings.detection is None):
             self._act(self._endpointer.stop("configured"))
             if self.in_turn:
                 self._commit()
-        if settings.detection is not None:
+            self._endpointer = Endpointer(settings.detection, self._timing, self._now)
+        elif settings.detection is not None:
             self._endpointer.detection = settings.detection
         self._settings = settings
 

@@ -9,6 +9,7 @@ import numpy as np
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.asr.service import RecognitionService
 from server.captions import Caption, CaptionEvent
+from server.gate import GateReading
 from server.history import History
 
 _MS = SAMPLE_RATE // 1000
@@ -39,12 +40,14 @@ class Scribe:
         """A transcript is due."""
         return bool(self._finishing)
 
-    def hear(self, start: int, audio: Samples, audible: bool) -> None:
-        """Take one hop `(320,)`; `audible` if it is more than echo."""
+    def hear(self, start: int, audio: Samples, reading: GateReading) -> None:
+        """Take one hop `(320,)` and what the gate says about it."""
         self._audio.push(start, audio)
         self._now = start + HOP
-        if audible:
+        if reading.open:
             self._audible_until = self._now + _AFTER
+        elif not reading.ref_active:
+            self._audible_until = max(self._audible_until, self._now)
         if self._open is not None:
             self._release(self._now - _BEFORE)
 

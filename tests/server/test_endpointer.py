@@ -256,6 +256,15 @@ class TestBargeIn:
         assert talk.endpointer.heard("stop", talk.now) == [Interrupted("commit", 260 * MS)]
         assert talk.endpointer.heard("stop it", talk.now) == []
 
+    def test_words_that_came_before_the_duck_count(self):
+        talk = Talk()
+        talk.speak(160, playing=True)
+        assert talk.endpointer.heard("stop", talk.now) == []
+        assert [(d.stage, d.audio / MS) for d in talk.speak(80, playing=True)] == [
+            ("duck", 200),
+            ("commit", 220),
+        ]
+
     def test_a_short_word_that_the_recogniser_understood_late_commits(self):
         talk = Talk()
         talk.speak(300, playing=True)
