@@ -87,6 +87,8 @@ def pesq_wb(near: Wave, out: Wave) -> float | None:
     import pesq  # an extra: only evaluation needs it
 
     module: Any = pesq
+    if not near.any() or not out.any():
+        return None
     try:
         return float(module.pesq(SAMPLE_RATE, near, out, "wb"))
     except module.NoUtterancesError:
