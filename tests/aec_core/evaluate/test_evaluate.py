@@ -69,7 +69,7 @@ def test_outputs_are_scored_in_time_with_the_call(manifest):
 
 
 def test_score_of_known_outputs():
-    near, silent = speech_like(6), np.zeros(96000, np.float32)
+    near, silent = speech_like(8), np.zeros(128000, np.float32)
     far = Call("far, none", Mixture(near, near, silent, near, Scene(Talk.FAR), 0.0))
     assert score(far, 0.01 * near)["erle_after_3s_db"] == pytest.approx(40, abs=0.01)
     double = Call("double, 0 dB", Mixture(near, near, near, silent, Scene(Talk.DOUBLE), 0.0))
