@@ -23,7 +23,7 @@ from aec_core.frontend import FrontEnd
 from aec_core.stft import Analysis
 from aec_core.train.mixtures import make_mixture, random_scene
 from aec_core.train.sources import Sources, load_sources
-from aec_core.types import HOP, SAMPLE_RATE, Samples
+from aec_core.types import HOP, Samples
 
 logger = logging.getLogger(__name__)
 
@@ -158,8 +158,3 @@ def _key(data: DataConfig, aec: AecConfig) -> str:
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{data.split}-{digest[:16]}"
-
-
-def seconds_of(paths: list[Path]) -> float:
-    """Return how much audio the shards hold."""
-    return sum(Shard.open(path).error.size for path in paths) / SAMPLE_RATE

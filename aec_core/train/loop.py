@@ -53,10 +53,24 @@ class Progress:
 class Trainer:
     """Network, its average, optimiser and data of one run."""
 
-    def __init__(self, config: TrainConfig, batches: Batches, folder: Path) -> None:
-        """`folder` takes checkpoints and the log; a checkpoint that is there is resumed."""
+    def __init__(
+        self,
+        config: TrainConfig,
+        batches: Batches,
+        folder: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Set up a run, or resume the one whose checkpoint is there.
+
+        Args:
+            config: Of the run; `hours` counts what earlier runs in this folder spent, too.
+            batches: Training data.
+            folder: Takes the checkpoint and the log.
+            clock: In seconds; what the budget is measured with.
+        """
         torch.manual_seed(config.seed)
         self._config, self._batches, self._folder = config, batches, folder
+        self._clock = clock
         self._device = torch.device(config.device)
         mean, std = batches.normalisation()
         self.network = Network(mean, std).to(self._device)
@@ -93,18 +107,17 @@ class Trainer:
 
     def run(self, report: Callable[[Progress], None]) -> None:
         """Train until the budget is spent; an interrupt leaves a checkpoint behind."""
-        saved = time.monotonic()
+        saved, batches = self._clock(), iter(self._batches)
         try:
-            for features, error, near in self._batches:
-                began = time.monotonic()
+            while self.spent < self.budget:
+                features, error, near = next(batches)
+                began = self._clock()
                 terms = self._train(features, error, near)
-                self.spent += time.monotonic() - began
+                self.spent += self._clock() - began
                 report(Progress(self.step, min(self.spent / self.budget, 1.0), self._heard, terms))
-                if time.monotonic() - saved > 60 * self._config.checkpoint_minutes:
+                if self._clock() - saved > 60 * self._config.checkpoint_minutes:
                     self.save()
-                    saved = time.monotonic()
-                if self.spent >= self.budget:
-                    break
+                    saved = self._clock()
         finally:
             self.save()
 
@@ -123,7 +136,7 @@ class Trainer:
         self.step += 1
         self._heard += features.shape[0] * features.shape[1]
         self._follow()
-        return self._smooth({name: float(term) for name, term in terms.items()})
+        return self._smooth({name: float(term.detach()) for name, term in terms.items()})
 
     def _learning_rate(self) -> float:
         share = min(self.spent / self.budget, 1.0)
@@ -154,6 +167,10 @@ class Trainer:
         partial = self._path.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._path)
+        if self._means:
+            self._log()
+
+    def _log(self) -> None:
         log = self._folder / "log.csv"
         new = not log.exists()
         with log.open("a", newline="") as file:
@@ -165,7 +182,7 @@ class Trainer:
             )
 
     def _resume(self) -> None:
-        state = torch.load(self._path, map_location=self._device, weights_only=False)
+        state = torch.load(self._path, map_location=self._device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])

@@ -109,7 +109,8 @@ def _echo(
     delay_ms = scene.delay_ms if scene.delay_ms is not None else _random_delay_ms(rng)
     played = random_loudspeaker(ref, rng)
     heard = fftconvolve(played, room.echo)[:n]
-    at = round((scene.change_at_s or rng.uniform(0.25, 0.8) * n / SAMPLE_RATE) * SAMPLE_RATE)
+    at_s = scene.change_at_s if scene.change_at_s is not None else rng.uniform(0.25, 0.8) * n / SAMPLE_RATE
+    at = round(at_s * SAMPLE_RATE)
     later_ms = delay_ms
     if scene.change == Change.PATH:
         heard = _crossfade(heard, fftconvolve(played, room.moved)[:n] * rng.uniform(0.7, 1.4), at)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aec_core.dfsmn import HIDDEN, LAYERS, TAPS
+from aec_core.dfsmn import HIDDEN, LAYERS, TAPS, check_weights
 from aec_core.features import FEATURES
 from aec_core.stft import BINS
 
@@ -38,8 +38,8 @@ class Network(nn.Module):
     def __init__(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> None:
         """`mean` and `std` normalise the features, `(240,)` each."""
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean))
-        self.register_buffer("std", torch.from_numpy(std))
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
         self.input = nn.Linear(FEATURES, HIDDEN)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.near = nn.Linear(HIDDEN, BINS)
@@ -54,7 +54,7 @@ class Network(nn.Module):
 
 
 def export_weights(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Return the weights as `aec_core.dfsmn` names and lays them out."""
+    """Return a copy of the weights, as `aec_core.dfsmn` names and lays them out."""
     layers = [layer for layer in network.layers if isinstance(layer, Layer)]
     tensors = {
         "norm.mean": network.mean,
@@ -71,11 +71,16 @@ def export_weights(network: Network) -> dict[str, NDArray[np.float32]]:
         "echo.weight": network.echo.weight,
         "echo.bias": network.echo.bias,
     }
-    return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in tensors.items()}
+    return {name: np.array(tensor.detach().cpu(), order="C") for name, tensor in tensors.items()}
 
 
 def import_weights(network: Network, weights: dict[str, NDArray[np.float32]]) -> None:
-    """Set a network to exported weights: the reverse of `export_weights`."""
+    """Set a network to exported weights: the reverse of `export_weights`.
+
+    Raises:
+        ValueError: If an array is missing, of another shape, or not finite.
+    """
+    check_weights(weights)
     given = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in weights.items()}
     with torch.no_grad():
         network.mean.copy_(given["norm.mean"])

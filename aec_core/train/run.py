@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aec_core.checkpoint import load_checkpoint, pretrained_path, save_checkpoint
@@ -40,11 +41,13 @@ def train(options: TrainOptions) -> Path:
 
     Raises:
         FileNotFoundError: If there is no such manifest or initial checkpoint.
-        ValueError: If the manifest has no usable speech, or an option is out of range.
+        ValueError: If the manifest has no usable speech, the initial checkpoint is none, or an option
+            is out of range.
     """
     if not options.manifest.is_file():
         raise FileNotFoundError(f"no manifest at {options.manifest}")
     torch.set_num_threads(options.threads)
+    initial = _initial_weights(options.init)
     aec = AecConfig()
     data = DataConfig(options.manifest, "train", options.data_hours, seed=options.seed)
     config = loop.TrainConfig(options.hours, seed=options.seed, device=options.device)
@@ -59,9 +62,8 @@ def train(options: TrainOptions) -> Path:
         )
     batches = Batches(paths, config.batch, config.frames, np.random.default_rng(options.seed))
     trainer = loop.Trainer(config, batches, options.out)
-    if options.init is not None:
-        initial = pretrained_path() if options.init == "pretrained" else Path(options.init)
-        trainer.start_from(load_checkpoint(initial)[0])
+    if initial is not None:
+        trainer.start_from(initial)
     try:
         with _bar("{task.fields[terms]}") as bar:
             task = bar.add_task("training", total=1.0, terms="")
@@ -75,6 +77,12 @@ def train(options: TrainOptions) -> Path:
         }
         save_checkpoint(path, trainer.weights(), aec, notes)
     return path
+
+
+def _initial_weights(init: str | None) -> dict[str, NDArray[np.float32]] | None:
+    if init is None:
+        return None
+    return load_checkpoint(pretrained_path() if init == "pretrained" else Path(init))[0]
 
 
 def _describe(step: loop.Progress) -> str:

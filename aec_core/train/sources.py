@@ -16,7 +16,10 @@ from aec_core.types import SAMPLE_RATE, Wave
 
 logger = logging.getLogger(__name__)
 
+# Of near-end speech, by what a corpus' name begins with; any other only plays, unless there is none of these.
 _NEAR_SHARE = {"librispeech": 0.45, "rhasspy": 0.25, "vctk": 0.05, "gcompris": 0.15, "audio_cmn": 0.1}
+_COLUMNS = frozenset({"path", "kind", "corpus", "speaker", "split"})
+_KINDS = ("speech", "music", "noise")
 _MIN_DYNAMICS_DB = 22.0  # 95th minus 5th percentile of frame level: a noisy recording is no target
 
 
@@ -84,36 +87,50 @@ class Sources:
 
 
 def load_sources(manifest: Path, split: str) -> Sources:
-    """Read all clips of a split that a manifest lists (columns path, kind, corpus, speaker, split).
+    """Read all clips of a split that a manifest lists (`docs/data.md` describes its columns).
 
-    Files that are missing, unreadable, not 16 kHz or silent are skipped, counted and logged.
+    Files that are missing, unreadable, not mono at 16 kHz, shorter than 250 ms or silent are
+    skipped, counted and logged.
 
     Raises:
-        ValueError: If no usable speech is left.
+        ValueError: If the manifest lacks a column, or no usable speech is left.
     """
-    near: list[Clip] = []
     far: list[Clip] = []
+    speech: list[Clip] = []
+    clean: list[Clip] = []
     noise: list[Clip] = []
-    skipped = 0
-    with manifest.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    rows = [row for row in _rows(manifest) if row["split"] == split and row["kind"] in _KINDS]
     for row in rows:
-        if row["kind"] not in ("speech", "music", "noise"):
-            continue
         clip = _read(manifest.parent / row["path"], row)
         if clip is None:
-            skipped += 1
-        elif row["kind"] == "noise":
-            noise.append(clip)
-        elif row["kind"] == "music":
-            far.append(clip)
-        else:
-            far.append(clip)
-            if clip.corpus in _NEAR_SHARE and float(row.get("dyn_dB") or 99) >= _MIN_DYNAMICS_DB:
-                near.append(clip)
+            continue
+        (noise if row["kind"] == "noise" else far).append(clip)
+        if row["kind"] == "speech":
+            speech.append(clip)
+            if _dynamics_db(row) >= _MIN_DYNAMICS_DB:
+                clean.append(clip)
+    skipped = len(rows) - len(far) - len(noise)
     if skipped:
         logger.warning("%d of %d clips of split %s were skipped", skipped, len(rows), split)
-    return Sources(near or far, far, noise)
+    known = [clip for clip in clean if clip.corpus in _NEAR_SHARE]
+    return Sources(known or clean or speech, far, noise)
+
+
+def _rows(manifest: Path) -> list[dict[str, str]]:
+    with manifest.open(newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        missing = _COLUMNS.difference(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{manifest} lacks the columns {', '.join(sorted(missing))}")
+        return list(reader)
+
+
+def _dynamics_db(row: dict[str, str]) -> float:
+    """Return what the manifest says, or a good value where it says nothing."""
+    try:
+        return float(row.get("dyn_dB") or 99)
+    except ValueError as error:
+        raise ValueError(f"dyn_dB of {row['path']} is {row['dyn_dB']!r}, must be a number") from error
 
 
 def _read(path: Path, row: dict[str, str]) -> Clip | None:
@@ -124,10 +141,9 @@ def _read(path: Path, row: dict[str, str]) -> Clip | None:
         return None
     if rate != SAMPLE_RATE or audio.ndim != 1 or len(audio) < SAMPLE_RATE // 4 or np.abs(audio).max() < 200:
         return None
-    corpus = (
-        row.get("corpus", "").split("_")[0] if not row.get("corpus", "").startswith("audio") else "audio_cmn"
-    )
-    return Clip(np.asarray(audio, np.int16), corpus, f"{row.get('corpus')}/{row.get('speaker') or path.name}")
+    name = row["corpus"]
+    corpus = "audio_cmn" if name.startswith("audio_cmn") else name.split("_")[0]
+    return Clip(np.asarray(audio, np.int16), corpus, f"{name}/{row['speaker'] or path.name}")
 
 
 def _grouped(clips: list[Clip]) -> dict[str, list[list[Clip]]]:

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from aec_core.checkpoint import load_checkpoint, pretrained_path
+from aec_core.dfsmn import TAPS, Suppressor, parameters, random_weights
+from aec_core.features import FEATURES
+from aec_core.stft import BINS
+from aec_core.train.network import Network, export_weights, import_weights
+
+ZEROS, ONES = np.zeros(FEATURES, np.float32), np.ones(FEATURES, np.float32)
+
+
+def network_of(weights):
+    network = Network(ZEROS, ONES)
+    import_weights(network, weights)
+    return network
+
+
+def features_like(weights, shape=(2, 60), seed=0):
+    """Random features as the weights expect them."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((*shape, FEATURES)).astype(np.float32)
+    return z * weights["norm.std"] + weights["norm.mean"]
+
+
+def serve(weights, features):
+    """Masks of serving, frame by frame: `(near, echo)`, `(batch, time, bins)` each."""
+    suppressor = Suppressor(weights)
+    state, masks = suppressor.init_state(len(features)), []
+    for frame in features.swapaxes(0, 1):
+        near, echo, state = suppressor.process(frame, state)
+        masks.append((near, echo))
+    return (np.stack(part, axis=1) for part in zip(*masks, strict=True))
+
+
+def shipped():
+    return load_checkpoint(pretrained_path())[0]
+
+
+@pytest.mark.parametrize("weights", [random_weights, shipped])
+@torch.no_grad()
+def test_training_and_serving_compute_the_same_masks(weights):
+    weights = weights()
+    features = features_like(weights)
+    trained = network_of(weights)(torch.from_numpy(features))
+    for ours, served in zip(trained, serve(weights, features), strict=True):
+        assert ours.shape == (2, 60, BINS)
+        assert ours.std() > 0.05  # masks that say something
+        np.testing.assert_allclose(ours.numpy(), served, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [random_weights, shipped])
+def test_export_is_the_reverse_of_import(weights):
+    weights = weights()
+    exported = export_weights(network_of(weights))
+    assert exported.keys() == weights.keys()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(exported[name], array)
+        assert exported[name].flags.c_contiguous
+
+
+def test_training_learns_the_papers_number_of_parameters():
+    learnt = sum(p.numel() for p in Network(ZEROS, ONES).parameters())
+    assert learnt == parameters() == 432_770
+
+
+@torch.no_grad()
+def test_the_future_does_not_change_the_past_and_the_past_is_heard():
+    weights = random_weights(2)
+    network, features = network_of(weights), torch.from_numpy(features_like(weights, (1, 50)))
+    other = features.clone()
+    other[:, 25] += 5
+    for a, b in zip(network(features), network(other), strict=True):
+        assert torch.equal(a[:, :25], b[:, :25])
+        assert (a[:, 25] - b[:, 25]).abs().max() > 1e-3
+        assert (a[:, 25 + TAPS :] - b[:, 25 + TAPS :]).abs().max() > 1e-4  # layers add to the look-back
+
+
+def test_exported_weights_are_a_copy_and_so_is_the_normalisation():
+    mean = ZEROS.copy()
+    network, other = Network(mean, ONES), Network(mean, ONES)
+    before = export_weights(network)
+    with torch.no_grad():
+        network.near.bias += 1
+        network.mean += 1
+    assert not np.array_equal(export_weights(network)["near.bias"], before["near.bias"])
+    for array in (before["norm.mean"], export_weights(other)["norm.mean"], mean):
+        np.testing.assert_array_equal(array, 0)
+
+
+def test_wrong_weights_are_refused_before_anything_is_set():
+    network = Network(ZEROS, ONES)
+    before = export_weights(network)
+    weights = random_weights() | {"echo.bias": np.zeros(1, np.float32)}  # would broadcast
+    with pytest.raises(ValueError, match=r"'echo\.bias' is float32 \(1,\)"):
+        import_weights(network, weights)
+    for name, array in export_weights(network).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_every_parameter_learns():
+    network = Network(ZEROS, ONES)
+    near, echo = network(torch.randn(2, 40, FEATURES))
+    (near.sum() + echo.sum()).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name

@@ -1,0 +1,30 @@
+import numpy as np
+import torch
+
+from aec_core.stft import Analysis
+from aec_core.train.spectra import analyse, synthesise
+from aec_core.types import HOP
+from tests.aec_core.signals import white
+
+ALL = slice(None)
+
+
+def test_analysis_is_that_of_serving():
+    x = white((3, 12 * HOP))
+    serving = Analysis(3, channels=1)
+    hops = [serving.process(x[:, None, at : at + HOP], ALL)[:, 0] for at in range(0, x.shape[1], HOP)]
+    np.testing.assert_allclose(analyse(torch.from_numpy(x)).numpy(), np.stack(hops, axis=1), atol=1e-5)
+
+
+def test_synthesis_inverts_analysis_without_latency():
+    x = torch.from_numpy(white((2, 12 * HOP)))
+    back = synthesise(analyse(x))
+    assert back.shape == x.shape
+    torch.testing.assert_close(back[:, :-HOP], x[:, :-HOP], atol=1e-6, rtol=0)
+
+
+def test_gradients_pass_both_ways():
+    x = torch.randn(1, 4 * HOP, dtype=torch.float64, requires_grad=True)
+    synthesise(2 * analyse(x))[:, : 3 * HOP].sum().backward()
+    expected = torch.cat([torch.full((1, 3 * HOP), 2.0, dtype=torch.float64), x.grad[:, 3 * HOP :]], dim=1)
+    torch.testing.assert_close(x.grad, expected, atol=1e-5, rtol=0)
