@@ -44,6 +44,8 @@ class GateConfig:
         warmup_ms: Playback at the start of which `warmup_ref_to_echo_db` holds in its place.
         leak_fall_ms: Time constant with which the leak is believed to fall, in playback time: the
             first words of an agent pass before the canceller has converged.
+        usual_leak_db: A leak that any converged canceller reaches; less has to be proven.
+        leak_proof_ms: Time constant with which it is believed to fall below the usual leak.
         leak_rise_ms: The same for a leak that grows, as after a change of the echo path.
         least_leak_db: The leak is never believed to be smaller.
     """
@@ -58,11 +60,14 @@ class GateConfig:
     warmup_ms: float = 1500.0
     warmup_ref_to_echo_db: float = -10.0
     leak_fall_ms: float = 500.0
+    usual_leak_db: float = -20.0
+    leak_proof_ms: float = 6000.0
     leak_rise_ms: float = 2000.0
     least_leak_db: float = -45.0
 
     def __post_init__(self) -> None:
-        if min(self.level_ms, self.memory_ms, self.leak_fall_ms, self.leak_rise_ms) < _HOP_MS:
+        times = (self.level_ms, self.memory_ms, self.leak_fall_ms, self.leak_proof_ms, self.leak_rise_ms)
+        if min(times) < _HOP_MS:
             raise ValueError(f"level_ms, memory_ms and the leak's times must be at least {_HOP_MS:g}")
 
 
@@ -137,7 +142,12 @@ class EchoGate:
         It falls fast and rises slowly: a talker that is not recognised as one yet must not be taken
         for a leak.
         """
+        config = self._config
         self._played += 1
-        error = min(decibels(ratio), 10.0) - self._leak_db
-        time = self._config.leak_rise_ms if error > 0 else self._config.leak_fall_ms
-        self._leak_db = max(self._leak_db + error * _HOP_MS / time, self._config.least_leak_db)
+        error = min(max(decibels(ratio), config.least_leak_db), 10.0) - self._leak_db
+        if error > 0:
+            time = config.leak_rise_ms
+        else:
+            # A suppressor that mutes the first word may still let the tenth pass.
+            time = config.leak_fall_ms if self._leak_db > config.usual_leak_db else config.leak_proof_ms
+        self._leak_db += error * _HOP_MS / time
