@@ -51,14 +51,18 @@ def create_app(settings: Settings, load: LoadModels = load_models) -> FastAPI:
     return app
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, load: LoadModels = load_models) -> None:
     """Run the service until it is told to stop; sessions are told first.
+
+    Args:
+        settings: All settings of the service.
+        load: Gives the models.
 
     Raises:
         Exception: What kept the models from being loaded.
     """
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
-    server = make_server(create_app(settings))
+    server = make_server(create_app(settings, load))
     with suppress(KeyboardInterrupt):
         server.run()
     if server.service.failure is not None:
@@ -150,6 +154,10 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
         code = await Connection(websocket, admitted, service.settings).run(chosen)
         service.metrics.closed.labels(str(code)).inc()
+
+    @app.websocket("/{path:path}")
+    async def nowhere(websocket: WebSocket, path: str) -> None:
+        await websocket.send_denial_response(JSONResponse({"error": {"message": f"no /{path}"}}, 404))
 
 
 def _admit(service: Service, websocket: WebSocket) -> Refusal | Registry:

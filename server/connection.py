@@ -28,8 +28,6 @@ from server.protocol import AudioFrame, ServerProtocol, encode_event, error_even
 from server.registry import Registry
 from server.settings import Settings
 
-STALL_S = 5.0
-BEHIND_MS = 5000.0
 CATCH_UP_S = 2.0
 WATCH_S = 0.25
 CLOSE_S = 1.0
@@ -69,6 +67,7 @@ class Connection:
         self._pace = Pace()
         self._session.attach(self._displace)
         self._writer: asyncio.Task[None] | None = None
+        self._patience_s = settings.max_behind_s
         self._replaced = asyncio.Event()
         self._opened_at = self._heard_at = perf_counter()
         self._behind_since: float | None = None
@@ -178,14 +177,14 @@ class Connection:
         self._session.submit(message, self._heard_at)
 
     def _check_pace(self, frame: AudioFrame) -> None:
-        """Close a live peer that has been more than 5 s behind for a while; a burst may catch up."""
+        """Close a live peer that has been too far behind for a while; a burst may catch up."""
         position_ms = 1000 * max(frame.mic_start, frame.ref_start) / self._session.config.rate
-        if self._pace.observe(frame.ms, position_ms, 1000 * self._heard_at) <= BEHIND_MS:
+        if self._pace.observe(frame.ms, position_ms, 1000 * self._heard_at) <= 1000 * self._patience_s:
             self._behind_since = None
         elif self._behind_since is None:
             self._behind_since = self._heard_at
         elif self._heard_at - self._behind_since > CATCH_UP_S:
-            raise _Closing(CloseCode.TOO_FAST, "more than 5 s behind real time")
+            raise _Closing(CloseCode.TOO_FAST, f"more than {self._patience_s:g} s behind real time")
 
     def _resume(self, request: Resume) -> None:
         fresh = self._session
@@ -224,14 +223,14 @@ class Connection:
 
     async def _room(self) -> None:
         """Stop reading while a queue is full: TCP then holds the peer back."""
-        deadline = perf_counter() + STALL_S
+        deadline = perf_counter() + self._patience_s
         while self._session.blocked:
             self._session.room.clear()
             try:
                 async with asyncio.timeout(deadline - perf_counter()):
                     await self._session.room.wait()
             except TimeoutError:
-                raise _Closing(CloseCode.TOO_FAST, f"no room for {STALL_S:g} s") from None
+                raise _Closing(CloseCode.TOO_FAST, f"no room for {self._patience_s:g} s") from None
         self._heard_at = perf_counter()
 
     async def _write(self) -> None:
@@ -245,10 +244,12 @@ class Connection:
                 session = self._session
                 continue
             try:
-                async with asyncio.timeout(STALL_S):
+                async with asyncio.timeout(self._patience_s):
                     await self._send(item)
             except TimeoutError:
-                raise _Closing(CloseCode.TOO_FAST, f"the peer reads nothing for {STALL_S:g} s") from None
+                raise _Closing(
+                    CloseCode.TOO_FAST, f"the peer reads nothing for {self._patience_s:g} s"
+                ) from None
             except (WebSocketDisconnect, RuntimeError):
                 session.outbox.put_back(item)
                 raise _Lost(1006) from None

@@ -19,7 +19,6 @@ from server.events import (
 from server.protocol import AudioFrame
 from server.session_config import SessionInfo
 
-WARN_MS = 200.0
 FULL_MS = 500.0
 FULL_MESSAGES = 256
 

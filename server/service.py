@@ -48,6 +48,7 @@ class Service:
     def limits(self) -> Limits:
         """What clients are held to."""
         return Limits(
+            max_behind_ms=1000 * self.settings.max_behind_s,
             resume_ms=1000 * self.settings.resume_s,
             idle_ms=1000 * self.settings.idle_s,
             max_session_ms=1000 * self.settings.max_session_s,

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
         max_sessions: Slots of the engine; memory is taken for all of them at the start.
         max_session_s: A connection is closed with 4410 after so long; 0 is never.
         idle_s: A peer that sends nothing for so long is closed with 4408; 0 is never.
+        max_behind_s: A peer that is so far behind real time, or reads nothing for so long, is closed
+            with 4429.
         resume_s: How long a dropped session is kept.
         drain_s: How long sessions may go on after the server was told to stop.
         max_load: Share of the real-time budget above which no more sessions are admitted.
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
     max_sessions: int = Field(64, ge=1, le=1024)
     max_session_s: float = Field(3600, ge=0)
     idle_s: float = Field(60, ge=0)
+    max_behind_s: float = Field(5, ge=1)
     resume_s: float = Field(30, ge=0)
     drain_s: float = Field(5, ge=0)
     max_load: float = Field(0.7, gt=0, le=1)
