@@ -18,7 +18,7 @@ from pathlib import Path
 START_S = 60.0  # a cold disk reads the models slowly
 STOP_S = 10.0
 # For one person: little memory, and no refusal because the machine is busy with something else.
-SMALL = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1"}
+SMALL = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1", "DUPLEX_MAX_BEHIND_S": "60"}
 
 
 class ServerFailedError(Exception):

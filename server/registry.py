@@ -43,7 +43,9 @@ class Registry:
             return Refusal(503, "the server is stopping", RETRY_AFTER_S)
         if len(self._connected) >= self._settings.max_sessions:
             return Refusal(503, f"all {self._settings.max_sessions} sessions are taken", RETRY_AFTER_S)
-        if self._engine.meter.load(len(self._connected) + 1) > self._settings.max_load:
+        # Alone on the machine it is let in whatever was measured: only a live session measures anew.
+        others = len(self._connected)
+        if others and self._engine.meter.load(others + 1) > self._settings.max_load:
             return Refusal(503, "the server is at its capacity", RETRY_AFTER_S)
         return None
 

@@ -113,7 +113,7 @@ def markdown(systems: dict[str, dict[str, Any]], held: list[dict[str, Any]]) -> 
     ]
     return "\n\n".join(
         [
-            "Far-end single talk, ERLE in dB (the jump and the path change come at 5 s; measured from 6 s on):",
+            "Far-end single talk, ERLE in dB (jump and path change come at 5 s; measured from 6 s on):",
             _table(head, far),
             "Double talk:",
             _table(double_head, double),
