@@ -71,7 +71,7 @@ def export_weights(network: Network) -> dict[str, NDArray[np.float32]]:
         "echo.weight": network.echo.weight,
         "echo.bias": network.echo.bias,
     }
-    return {name: np.array(tensor.detach().cpu(), order="C") for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
 
 def import_weights(network: Network, weights: dict[str, NDArray[np.float32]]) -> None:

@@ -38,13 +38,15 @@ def test_another_index_makes_other_clips(sources, data, shard, monkeypatch):
     assert np.abs(other.error[0].astype(float) - shard.error[0]).max() > 1e-3
 
 
-def test_error_and_near_are_on_one_clock(shard):
-    near_end = [
-        (e, n) for e, n in zip(shard.error.astype(float), shard.near.astype(float), strict=True) if n.any()
-    ]
-    lags = [lag(error, near) for error, near in near_end if np.corrcoef(error, near)[0, 1] > 0.9]
-    assert len(lags) >= 3
-    assert set(lags) == {0}
+@pytest.mark.parametrize("linear", ["kalman", "wrls"])  # their latencies differ
+def test_error_and_near_are_on_one_clock(sources, data, monkeypatch, linear):
+    monkeypatch.setattr("aec_core.train.dataset.CLIPS", 12)
+    made = make_shard(sources, data, AecConfig(linear=linear), 0)
+    pairs = zip(made.error.astype(float), made.near.astype(float), strict=True)
+    lags = [lag(error, near) for error, near in pairs if near.any()]
+    assert len(lags) >= 5
+    assert np.median(lags) == 0
+    assert np.mean(np.array(lags) == 0) >= 0.6
 
 
 def test_without_a_reference_the_error_is_the_microphone_late():
@@ -75,9 +77,9 @@ def test_training_hears_what_serving_hears(sources, linear):
     served = np.concatenate([core.process(mic[1:, hop], ref[1:, hop]).linear[0] for hop in hops])
     assert core.front_end.latency == latency
     assert core.front_end.delay[0] >= 0  # it locked: the aligned reference is compared, too
-    np.testing.assert_allclose(features[1], seen, atol=2e-2)
+    np.testing.assert_allclose(features[1], seen, atol=1e-4)
     served = served[core.synthesis.latency :]
-    np.testing.assert_allclose(error[1, : len(served)], served, atol=1e-4)
+    np.testing.assert_allclose(error[1, : len(served)], served, atol=1e-6)
 
 
 def test_a_shard_survives_the_disk(shard, saved):
