@@ -7,7 +7,7 @@ import numpy as np
 from aec_core.types import Samples
 
 _TINY = np.float32(1e-6)
-_LEAST_RATIO = np.float32(1e-4)
+_LEAST_RATIO = np.float32(1e-5)  # lets beta 0.2 take 40 dB
 
 
 def wiener_gains(near_mask: Samples, echo_mask: Samples, betas: Samples) -> Samples:

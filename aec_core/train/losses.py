@@ -27,7 +27,8 @@ class LossWeights:
     pmsqe: float = 10.0
     magnitude: float = 30.0
     echo_mask: float = 0.5  # the same terms on the mask of the residual echo, PMSQE aside
-    no_near: float = 0.5  # of clips without a near end: their gate is learnt soon
+    muting: float = 3.0  # of magnitudes that are too small: speech that is gone does not come back
+    no_near: float = 0.25  # of clips without a near end: their gate is learnt soon
 
 
 def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
@@ -44,10 +45,13 @@ def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
     )
 
 
-def compressed_magnitude(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
-    """Return the distance of the magnitudes to the power of 0.3, `(batch,)`, relative to their size."""
+def compressed_magnitude(estimate: Tensor, target: Tensor, mixture: Tensor, muting: float = 1.0) -> Tensor:
+    """Return the distance of the magnitudes to the power of 0.3, `(batch,)`, relative to their size.
+
+    Magnitudes below the target's count `muting` times.
+    """
     e, c, y = (_compress(spectrum) for spectrum in (estimate, target, mixture))
-    distance = (e - c).square().sum((-1, -2))
+    distance = (torch.where(e < c, muting, 1.0) * (e - c).square()).sum((-1, -2))
     return distance / (c.square().sum((-1, -2)) + 0.1 * y.square().sum((-1, -2)) + 1.0)
 
 
@@ -83,7 +87,7 @@ class Criterion:
         masked = near_mask * spectrum
         estimate = synthesise(masked)
         snr = thresholded_snr_db(estimate, near, error)
-        magnitude = compressed_magnitude(masked, clean, spectrum)
+        magnitude = compressed_magnitude(masked, clean, spectrum, weights.muting)
         leaving = echo_mask * spectrum
         snr_rest = thresholded_snr_db(synthesise(leaving), rest, error)
         magnitude_rest = compressed_magnitude(leaving, spectrum - clean, spectrum)
