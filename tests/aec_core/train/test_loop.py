@@ -178,6 +178,15 @@ def test_a_broken_batch_does_not_reach_the_weights(tmp_path, saved):
     assert all(np.isfinite(term) for term in terms.values())
 
 
+def test_training_masks_the_reference_at_random(tmp_path, saved):
+    """The same batch and the same network: only what SpecAugment hides differs with the generator."""
+    batch = next(iter(Batches([saved], 4, 32, np.random.default_rng(0))))
+    totals = [
+        trainer(tmp_path / str(i), saved, seed=s)._train(*batch)["total"] for i, s in enumerate((1, 1, 2))
+    ]
+    assert totals[0] == totals[1] != totals[2]
+
+
 def test_the_learning_rate_rises_and_falls(tmp_path, saved):
     run, rates = trainer(tmp_path, saved), []
     for share in (0.0, 0.01, 0.02, 0.5, 1.0, 2.0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, lfilter, sosfilt
 from scipy.stats import spearmanr
 
 from aec_core.train.pmsqe import Pmsqe
@@ -41,6 +41,11 @@ def test_gain_is_forgiven(speech, gain):
     assert loss(gain * speech, speech) < 1e-3
     assert loss(gain * noisy, speech) == pytest.approx(loss(noisy, speech), rel=1e-2)
     assert loss(gain * noisy, gain * speech) == pytest.approx(loss(noisy, speech), rel=1e-2)
+
+
+@pytest.mark.parametrize("taps", [[1, 0.5], [1, -0.5]])
+def test_a_constant_gentle_colouration_is_forgiven(speech, taps):
+    assert loss(lfilter(taps, [1], speech), speech) < 0.01
 
 
 def test_more_noise_is_worse_at_every_step(speech):
