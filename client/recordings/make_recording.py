@@ -43,8 +43,8 @@ AGENT = (
     "museum opens at ten, and the guided tour begins in the garden behind the main building."
 )
 PERSON = (
-    (8.0, "Could you please tell me about the weather in Paris instead?"),
-    (18.0, "That sounds good but please ask for a table near the window."),
+    (8.0, "Wait a minute, I would like to leave on Friday morning instead."),
+    (18.0, "Can you find a cheaper hotel that is closer to the station?"),
 )
 
 
