@@ -27,8 +27,8 @@ class LossWeights:
     pmsqe: float = 10.0
     magnitude: float = 30.0
     echo_mask: float = 0.5  # the same terms on the mask of the residual echo, PMSQE aside
-    muting: float = 3.0  # of magnitudes that are too small: speech that is gone does not come back
-    no_near: float = 0.25  # of clips without a near end: their gate is learnt soon
+    muting: float = 2.0  # of magnitudes that are too small: speech that is gone does not come back
+    no_near: float = 0.5  # of clips without a near end: their gate is learnt soon
 
 
 def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aec_core.checkpoint import load_checkpoint, pretrained_path, save_checkpoint
 from aec_core.config import AecConfig
@@ -22,9 +23,9 @@ from aec_core.train.dataset import DataConfig, prepare
 class TrainOptions:
     """What `duplex train` asks for."""
 
-    manifest: Path
+    manifests: tuple[Path, ...]  # each a data set of its own
     hours: float  # of training
-    data_hours: float = 12.0  # of mixtures
+    data_hours: tuple[float, ...] = (12.0,)  # of mixtures of each manifest
     out: Path = Path("runs/latest")
     cache: Path = Path("cache")
     init: str | None = None  # a checkpoint, or "pretrained"
@@ -44,22 +45,16 @@ def train(options: TrainOptions) -> Path:
         ValueError: If the manifest has no usable speech, the initial checkpoint is none, or an option
             is out of range.
     """
-    if not options.manifest.is_file():
-        raise FileNotFoundError(f"no manifest at {options.manifest}")
+    sets = _data_sets(options)
     torch.set_num_threads(options.threads)
     initial = _initial_weights(options.init)
     aec = AecConfig()
-    data = DataConfig(options.manifest, "train", options.data_hours, seed=options.seed)
     config = loop.TrainConfig(options.hours, seed=options.seed, device=options.device)
     with _bar("{task.completed}/{task.total} shards") as bar:
-        task = bar.add_task("mixtures", total=data.shards)
-        paths = prepare(
-            data,
-            aec,
-            options.cache,
-            options.workers,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        paths: list[Path] = []
+        for data in sets:
+            task = bar.add_task(f"mixtures of {data.manifest.parent.name}", total=data.shards)
+            paths += prepare(data, aec, options.cache, options.workers, partial(_advance, bar, task))
     batches = Batches(paths, config.batch, config.frames, np.random.default_rng(options.seed))
     trainer = loop.Trainer(config, batches, options.out)
     if initial is not None:
@@ -77,6 +72,21 @@ def train(options: TrainOptions) -> Path:
         }
         save_checkpoint(path, trainer.weights(), aec, notes)
     return path
+
+
+def _data_sets(options: TrainOptions) -> list[DataConfig]:
+    for manifest in options.manifests:
+        if not manifest.is_file():
+            raise FileNotFoundError(f"no manifest at {manifest}")
+    hours = options.data_hours * (len(options.manifests) if len(options.data_hours) == 1 else 1)
+    if len(hours) != len(options.manifests):
+        raise ValueError(f"{len(options.manifests)} manifests need as many hours of data, got {len(hours)}")
+    pairs = enumerate(zip(options.manifests, hours, strict=True))
+    return [DataConfig(path, "train", each, seed=options.seed + index) for index, (path, each) in pairs]
+
+
+def _advance(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _initial_weights(init: str | None) -> dict[str, NDArray[np.float32]] | None:

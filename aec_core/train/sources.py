@@ -19,7 +19,9 @@ logger = logging.getLogger(__name__)
 # Of near-end speech, by what a corpus' name begins with; any other only plays, unless there is none of these.
 _NEAR_SHARE = {"librispeech": 0.45, "rhasspy": 0.25, "vctk": 0.05, "gcompris": 0.15, "audio_cmn": 0.1}
 _COLUMNS = frozenset({"path", "kind", "corpus", "speaker", "split"})
-_KINDS = ("speech", "music", "noise")
+_NEAR = {"speech", "near"}
+_FAR = {"speech", "far", "music"}
+_KINDS = _NEAR | _FAR | {"noise"}
 _MIN_DYNAMICS_DB = 22.0  # 95th minus 5th percentile of frame level: a noisy recording is no target
 
 
@@ -96,24 +98,28 @@ def load_sources(manifest: Path, split: str) -> Sources:
         ValueError: If the manifest lacks a column, or no usable speech is left.
     """
     far: list[Clip] = []
-    speech: list[Clip] = []
+    near: list[Clip] = []
     clean: list[Clip] = []
     noise: list[Clip] = []
     rows = [row for row in _rows(manifest) if row["split"] == split and row["kind"] in _KINDS]
+    skipped = 0
     for row in rows:
         clip = _read(manifest.parent / row["path"], row)
         if clip is None:
+            skipped += 1
             continue
-        (noise if row["kind"] == "noise" else far).append(clip)
-        if row["kind"] == "speech":
-            speech.append(clip)
+        if row["kind"] == "noise":
+            noise.append(clip)
+        if row["kind"] in _FAR:
+            far.append(clip)
+        if row["kind"] in _NEAR:
+            near.append(clip)
             if _dynamics_db(row) >= _MIN_DYNAMICS_DB:
                 clean.append(clip)
-    skipped = len(rows) - len(far) - len(noise)
     if skipped:
         logger.warning("%d of %d clips of split %s were skipped", skipped, len(rows), split)
     known = [clip for clip in clean if clip.corpus in _NEAR_SHARE]
-    return Sources(known or clean or speech, far, noise)
+    return Sources(known or clean or near, far, noise)
 
 
 def _rows(manifest: Path) -> list[dict[str, str]]:

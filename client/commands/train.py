@@ -11,9 +11,14 @@ from client.commands.terminal import fail, need
 
 
 def train(
-    manifest: Annotated[Path, typer.Option(help="CSV of speech, noise and music; see docs/data.md.")],
+    manifest: Annotated[
+        list[Path], typer.Option(help="CSV of speech, noise and music; see docs/data.md. May be given again.")
+    ],
     hours: Annotated[float, typer.Option(min=0.001, help="Time to train.")] = 1.0,
-    data_hours: Annotated[float, typer.Option(min=0.05, help="Audio to mix, made once and kept.")] = 12.0,
+    data_hours: Annotated[
+        list[float] | None,
+        typer.Option(min=0.05, help="Audio to mix of each manifest, made once and kept; 12 if not given."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Checkpoints and log; a run that is there goes on.")] = Path(
         "runs/latest"
     ),
@@ -29,7 +34,9 @@ def train(
     from aec_core.train.run import TrainOptions
     from aec_core.train.run import train as run
 
-    options = TrainOptions(manifest, hours, data_hours, out, cache, init, workers, threads, seed, device)
+    options = TrainOptions(
+        tuple(manifest), hours, tuple(data_hours or (12.0,)), out, cache, init, workers, threads, seed, device
+    )
     try:
         path = run(options)
     except (FileNotFoundError, ValueError) as error:

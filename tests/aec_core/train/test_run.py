@@ -22,7 +22,7 @@ def options(tmp_path, manifest, shard):
     folder = cache / _key(DataConfig(manifest, "train", 1e-3), AecConfig())
     folder.mkdir(parents=True)
     shard.save(folder / "00000")
-    return TrainOptions(manifest, hours=1e-6, data_hours=1e-3, out=tmp_path / "run", cache=cache)
+    return TrainOptions((manifest,), hours=1e-6, data_hours=(1e-3,), out=tmp_path / "run", cache=cache)
 
 
 def test_a_manifest_becomes_a_checkpoint_that_cancels(options):
@@ -63,12 +63,14 @@ def test_an_interrupt_exports_what_there_is(options, monkeypatch):
 def test_bad_options_fail_before_any_work(options, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "prepare", lambda *_: pytest.fail("made data"))
     with pytest.raises(FileNotFoundError, match="no manifest"):
-        train(replace(options, manifest=tmp_path / "none.csv"))
+        train(replace(options, manifests=(*options.manifests, tmp_path / "none.csv")))
     with pytest.raises(FileNotFoundError, match="no model file"):
         train(replace(options, init=str(tmp_path / "none.safetensors")))
     with pytest.raises(ValueError, match="not a safetensors file"):
-        train(replace(options, init=str(options.manifest)))
+        train(replace(options, init=str(options.manifests[0])))
     with pytest.raises(ValueError, match="hours"):
         train(replace(options, hours=0))
+    with pytest.raises(ValueError, match="1 manifests need as many"):
+        train(replace(options, data_hours=(1.0, 2.0)))
     with pytest.raises(ValueError, match="hours"):
-        train(replace(options, data_hours=-1))
+        train(replace(options, data_hours=(-1.0,)))

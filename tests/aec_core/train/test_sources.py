@@ -84,6 +84,14 @@ def test_what_cannot_be_used_is_skipped_and_counted(tmp_path, caplog):
     assert "broken.ogg" in caplog.text
 
 
+def test_kinds_near_and_far_keep_to_their_end(tmp_path):
+    for name in ("a", "b"):
+        sf.write(tmp_path / f"{name}.wav", voice(1, 0), SAMPLE_RATE)
+    rows = [("a.wav", "near", "librispeech", "a", "train", ""), ("b.wav", "far", "tts", "b", "train", "")]
+    near, far = speakers(load_sources(write_manifest(tmp_path, rows), "train"))
+    assert (near, far) == ({"librispeech/a"}, {"tts/b"})
+
+
 @pytest.mark.parametrize("columns", [{"path": "missing.wav"}, {"split": "test"}, {"kind": "noise"}])
 def test_nothing_left_is_an_error(tmp_path, columns):
     with pytest.raises(ValueError, match="no usable speech"):
