@@ -43,7 +43,7 @@ AGENT = (
     "museum opens at ten, and the guided tour begins in the garden behind the main building."
 )
 PERSON = (
-    (8.0, "Wait a minute, I would like to leave on Friday morning instead."),
+    (8.0, "Can you tell me what the weather will be like tomorrow?"),
     (18.0, "Can you find a cheaper hotel that is closer to the station?"),
 )
 
@@ -86,7 +86,7 @@ def place(total: int, pieces: list[tuple[int, Samples]]) -> Samples:
 
 def loudspeaker(ref: Samples) -> Samples:
     """Play through a small loudspeaker: an overdriven amplifier, then a box with two resonances."""
-    drive, offset = 3.0, 0.15
+    drive, offset = 2.0, 0.15
     driven = np.tanh(drive * ref + offset) - np.tanh(offset)  # the offset adds even harmonics
     band = signal.butter(2, (300, 6500), "bandpass", fs=RATE, output="sos")
     sound = signal.sosfilt(band, driven)
