@@ -30,7 +30,7 @@ class Belief:
 
     def update(self, mic: Samples, ref: Samples, out: Samples, rows: Rows) -> None:
         """Take one hop of mic, reference and cleaned output, `(n, hop)` each."""
-        now = np.stack([np.mean(np.square(x), axis=-1) for x in (mic, ref, out)], axis=-1)
+        now = np.stack([np.einsum("ns,ns->n", x, x) for x in (mic, ref, out)], axis=-1) / np.float32(HOP)
         power = _SHORT * self._power[rows] + (1 - _SHORT) * now
         self._power[rows] = power
         playing = power[:, 1] > _AUDIBLE
