@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test asserts speed, and a found counterexample is not lost: hypothesis prints it.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("any-machine")
 
 if TYPE_CHECKING:  # a test of the core must not need the server
     from server.app import DrainingServer
