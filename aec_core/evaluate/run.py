@@ -59,6 +59,7 @@ def write_report(report: dict[str, Any], json_file: Path | None, folder: Path | 
     """Write the JSON and the Markdown where asked, and return the Markdown."""
     text = markdown(report["systems"], report["targets"])
     if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -52,8 +52,8 @@ def test_evaluate_reports_every_system_and_target(manifest, tmp_path):
         assert set(system["pesq_wb"]) == {str(ser) for ser in SERS_DB}
     assert report["systems"]["no processing"]["erle_db"] == 0
     assert report["systems"]["β 0.6"]["erle_db"] > report["systems"]["β 0.2"]["erle_db"]
-    text = write_report(report, tmp_path / "report.json", tmp_path / "docs")
-    assert json.loads((tmp_path / "report.json").read_text()) == report
+    text = write_report(report, tmp_path / "new" / "report.json", tmp_path / "docs")
+    assert json.loads((tmp_path / "new" / "report.json").read_text()) == report
     assert (tmp_path / "docs" / "evaluation.md").read_text() == text + "\n"
     assert text.count("| β 0.2 |") == 3
 
