@@ -18,7 +18,7 @@ _FLOOR = np.float32(1e-7)  # of a power spectrum of N_FFT samples: about -120 dB
 
 
 class KalmanFilter:
-    """Estimates the echo of each stream from its aligned reference."""
+    """Estimates the echo of each stream from its aligned reference; a `LinearFilter`."""
 
     latency = 0
 
@@ -37,16 +37,7 @@ class KalmanFilter:
         return (self._config.partitions + 1) * HOP
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
-        """Cancel the linear echo of one hop, then adapt.
-
-        Args:
-            mic: Microphone, `(n, hop)`.
-            ref: Reference, delayed to `mic`, `(n, hop)`.
-            rows: The `n` streams that these belong to.
-
-        Returns:
-            `(error, echo)`, both `(n, hop)`, with `error + echo == mic`.
-        """
+        """Cancel one hop with the path that is known so far, then adapt (`LinearFilter.process`)."""
         x = self._push(ref, rows)  # (n, partitions, bins)
         path = self._path[rows]
         echo = _last_half(np.einsum("npf,npf->nf", path, x))
@@ -55,14 +46,7 @@ class KalmanFilter:
         return error, echo
 
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
-        """Continue with the reference at another delay.
-
-        Args:
-            rows: Streams whose delay moved.
-            ref_past: Their last `ref_memory` samples at the new delay, `(n, ref_memory)`.
-            shift: Samples by which the echo moves later inside the filter, `(n,)`; None after a
-                jump of the device's delay, when the path keeps its place under the new delay.
-        """
+        """Continue at another delay (`LinearFilter.realign`); the path moves along with its echo."""
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::HOP]
         self._history[rows] = rfft(blocks[:, ::-1])
         self._ref_past[rows] = ref_past[:, -HOP:]

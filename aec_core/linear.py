@@ -11,7 +11,7 @@ from aec_core.wrls import WrlsFilter
 
 
 class LinearFilter(Protocol):
-    """Removes the part of the echo that is a filtered reference."""
+    """Removes the part of the echo that is a filtered reference, for `S` streams."""
 
     @property
     def latency(self) -> int:
@@ -24,11 +24,28 @@ class LinearFilter(Protocol):
         ...
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
-        """Return `(error, echo)` of one hop, both `(n, hop)`."""
+        """Cancel the linear echo of one hop, then adapt.
+
+        Args:
+            mic: Microphone, `(n, hop)`.
+            ref: Reference, delayed to `mic`, `(n, hop)`.
+            rows: The `n` streams that these belong to.
+
+        Returns:
+            `(error, echo)`, both `(n, hop)` and `latency` samples behind `mic`; `error + echo` is the
+            microphone of that time.
+        """
         ...
 
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
-        """Continue with the reference at another delay."""
+        """Continue with the reference at another delay.
+
+        Args:
+            rows: Streams whose delay moved.
+            ref_past: Their last `ref_memory` samples at the new delay, `(n, ref_memory)`.
+            shift: Samples by which the echo moves later inside the filter, `(n,)`; None after a
+                jump of the device's delay, when the path keeps its place under the new delay.
+        """
         ...
 
     def reset(self, slot: int) -> None:

@@ -20,7 +20,7 @@ _OVERLAP_GAIN = np.float32(2 * _STEP / N_FFT / _SCALE)
 
 
 class WrlsFilter:
-    """Estimates the echo of each stream from its aligned reference."""
+    """Estimates the echo of each stream from its aligned reference; a `LinearFilter`."""
 
     latency = N_FFT - _STEP
 
@@ -40,17 +40,7 @@ class WrlsFilter:
         return N_FFT + (self._config.taps - 1) * _STEP
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
-        """Cancel the linear echo of one hop, then adapt.
-
-        Args:
-            mic: Microphone, `(n, hop)`.
-            ref: Reference, delayed to `mic`, `(n, hop)`.
-            rows: The `n` streams that these belong to.
-
-        Returns:
-            `(error, echo)`, both `(n, hop)`, `latency` samples behind `mic`;
-            `error + echo` is the microphone of that time.
-        """
+        """Adapt to one hop, then cancel it with the new path (`LinearFilter.process`)."""
         block = np.concatenate([self._past[rows], np.stack([mic, ref], axis=1)], axis=-1)
         self._past[rows] = block[..., HOP:]
         error = np.concatenate(
@@ -60,13 +50,9 @@ class WrlsFilter:
         return error, delayed - error
 
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
-        """Continue with the reference at another delay.
+        """Continue at another delay (`LinearFilter.realign`).
 
-        Args:
-            rows: Streams whose delay moved.
-            ref_past: Their last `ref_memory` samples at the new delay, `(n, ref_memory)`.
-            shift: Samples by which the echo moves later inside the filter, `(n,)`. Taps of 10 ms
-                cannot follow it, so the path is learnt anew either way.
+        Taps of 10 ms cannot follow a `shift`, so the path is learnt anew either way.
         """
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::_STEP]
         self._history[rows] = (_SCALE * rfft(blocks[:, ::-1] * WINDOW)).swapaxes(1, 2)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 AsrName = Literal["auto", "whisper", "paraformer", "none"]
@@ -98,8 +99,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     if config is None:
         return Settings(**given)
-    with config.open("rb"):
-        pass  # the source below takes a missing file for an empty one
+    content = tomllib.loads(config.read_text(encoding="utf-8"))
 
     class FromFile(Settings):
         @classmethod
@@ -111,6 +111,6 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     return FromFile(**given)

@@ -107,7 +107,7 @@ def make_shard(sources: Sources, data: DataConfig, aec: AecConfig, index: int) -
     rng = np.random.default_rng([data.seed, index])
     clips = [make_mixture(random_scene(rng), sources, data.seconds, rng) for _ in range(CLIPS)]
     mic, ref, near = (np.stack([getattr(clip, name) for clip in clips]) for name in ("mic", "ref", "near"))
-    # The paper advances the aligned reference by U(0, 20 ms): the margin by which the TDE is early.
+    # Before the alignment, which finds most of it again; the paper advances what is aligned already.
     for row, shift in zip(ref, rng.integers(0, HOP, CLIPS), strict=True):
         row[:] = np.concatenate([row[shift:], np.zeros(shift, np.float32)])
     features, error, latency = pass_front_end(mic, ref, aec)
