@@ -55,6 +55,17 @@ class Sources:
             _add(out, people[0](rng), 0)
         return out
 
+    def one_talker(self, n: int, rng: np.random.Generator) -> Wave:
+        """One person's utterances back to back, nothing merged: `near` without the paper's augmentation."""
+        out = np.zeros(n, np.float32)
+        person = self._person(rng)
+        at = int(rng.uniform(0, 0.5) * min(n, SAMPLE_RATE))
+        while at < n:
+            clip = person(rng)
+            _add(out, clip, at)
+            at += len(clip)
+        return out
+
     def far(self, n: int, rng: np.random.Generator) -> Wave:
         """One continuous programme: an agent's speech with small pauses, or now and then music."""
         out = np.zeros(n, np.float32)

@@ -21,6 +21,11 @@ def speakers(sources):
     return near, {clip.speaker for clip in sources._far}
 
 
+def tone(hz, speaker):
+    wave = 9000 * np.sin(2 * np.pi * hz * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    return Clip(wave.astype(np.int16), "vctk", speaker)
+
+
 def one_clip(folder, **columns):
     sf.write(folder / "a.wav", voice(1, 0), SAMPLE_RATE)
     row = {
@@ -113,7 +118,7 @@ def test_a_short_row_and_no_dynamics_are_forgiven(tmp_path):
     assert speakers(load_sources(path, "train"))[0] == {"/a.wav"}
 
 
-@pytest.mark.parametrize("kind", ["near", "far", "noise"])
+@pytest.mark.parametrize("kind", ["near", "one_talker", "far", "noise"])
 def test_draws_have_the_length_and_follow_the_seed(sources, kind):
     draw = getattr(sources, kind)
     first, again, other = (draw(N, np.random.default_rng(seed)) for seed in (1, 1, 2))
@@ -131,10 +136,6 @@ def test_near_and_far_are_never_silent(sources):
 
 
 def test_near_end_speech_has_gaps_and_the_far_end_is_one_speaker():
-    def tone(hz, speaker):
-        wave = 9000 * np.sin(2 * np.pi * hz * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
-        return Clip(wave.astype(np.int16), "vctk", speaker)
-
     sources = Sources([tone(500, "a")], [tone(1000, "b"), tone(2000, "c")], [])
     rng = np.random.default_rng(3)
     near = sources.near(20 * SAMPLE_RATE, rng)
@@ -143,6 +144,18 @@ def test_near_end_speech_has_gaps_and_the_far_end_is_one_speaker():
         power = np.abs(np.fft.rfft(sources.far(SAMPLE_RATE * 4, rng))) ** 2
         b, c = (power[4 * hz - 40 : 4 * hz + 40].sum() for hz in (1000, 2000))
         assert min(b, c) < 1e-3 * max(b, c)
+
+
+def test_one_talker_is_one_voice_without_gaps_or_overlaps():
+    seconds = 20
+    sources = Sources([tone(500, "a"), tone(1000, "b"), tone(2000, "c")], [tone(500, "a")], [])
+    for seed in range(5):
+        talk = sources.one_talker(seconds * SAMPLE_RATE, np.random.default_rng(seed))
+        power = np.abs(np.fft.rfft(talk)) ** 2
+        voices = sorted(power[seconds * (hz - 5) : seconds * (hz + 5)].sum() for hz in (500, 1000, 2000))
+        assert voices[1] < 1e-3 * voices[2]
+        level = np.sqrt(np.mean(talk[SAMPLE_RATE // 2 :].reshape(-1, 800) ** 2, axis=1))
+        np.testing.assert_allclose(level, 0.1, rtol=0.02)  # two at once, or a gap, would show
 
 
 def test_without_recordings_noise_is_white_to_pink():
