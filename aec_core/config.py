@@ -17,7 +17,7 @@ class DelayConfig:
     max_delay_ms: float = 640.0
     mic_window_ms: float = 380.0  # what one look correlates; longer sees less, later
     update_hops: int = 5  # one look every 100 ms
-    smoothing: float = 0.7  # memory of the cross spectrum, for each look
+    smoothing: float = 0.6  # memory of the cross spectrum, for each look
     band_hz: tuple[float, float] = (200.0, 3600.0)
     peak_to_rms: float = 7.0
     confirmations: int = 3
@@ -40,16 +40,21 @@ class DelayConfig:
 class KalmanConfig:
     """Partitioned-block frequency-domain Kalman filter."""
 
-    partitions: int = 8  # of 20 ms each
+    partitions: int = 6  # of 20 ms each
     transition: float = 0.998  # A: how still the echo path is from hop to hop
-    noise_smoothing: float = 0.6
-    initial_variance: float = 1.0
+    noise_smoothing: float = 0.95  # memory of the noise for each hop; rises are taken at once
+    prior_scale: float = 3.0  # power of the first partition, against what the levels of mic and ref say
+    prior_decay: float = 0.5  # of that power from partition to partition
+    drift_gain: float = 0.04  # how fast clock drift is learnt; 0 does not
 
     def __post_init__(self) -> None:
         if self.partitions < 1:
             raise ValueError(f"partitions must be positive, got {self.partitions}")
-        if not 0 < self.transition < 1:
-            raise ValueError(f"transition must be in (0, 1), got {self.transition}")
+        for name in ("transition", "noise_smoothing", "prior_decay"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)}")
+        if self.prior_scale <= 0 or not 0 <= self.drift_gain < 1:
+            raise ValueError("prior_scale must be positive and drift_gain in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class WrlsConfig:
     forgetting: float = 0.985  # lambda
     shape: float = 1.0  # gamma: 2 is plain RLS, smaller trusts loud frames less
     power_floor: float = 1e-6  # of |e|^2, on spectra of full scale 1
-    initial_inverse: float = 1.0  # P(0)
+    initial_inverse: float = 100.0  # P(0): a reference of -40 dBFS is learnt from at once
 
     def __post_init__(self) -> None:
         if self.taps < 1:

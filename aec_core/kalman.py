@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from aec_core.config import KalmanConfig
 from aec_core.fft import irfft, rfft
 from aec_core.stft import BINS, N_FFT
-from aec_core.types import HOP, Rows, Samples
+from aec_core.types import HOP, Rows, Samples, Spectrum
 
 _FLOOR = np.float32(1e-7)  # of a power spectrum of N_FFT samples: about -120 dBFS
+_AUDIBLE = np.float32(1e-7 * N_FFT**2 / 2)  # power of a block of reference: -70 dBFS
+_NEIGHBOURS = 21  # bins that share a noise level, 525 Hz
+_FRESH = 10  # hops of reference until the path is trusted more than its prior
+_LEAST_DOUBT = np.float32(5e-3)  # share of the prior that stays: an echo may appear after minutes
+_MOST_COUPLING = np.float32(4)  # a mic 6 dB above the reference
+_MOST_DRIFT = np.float32(0.1)  # samples a hop: 312 ppm
+_OMEGA = (-2j * np.pi / N_FFT * np.arange(BINS)).astype(np.complex64)  # a delay of d is exp(d * omega)
 
 
 class KalmanFilter:
-    """Estimates the echo of each stream from its aligned reference; a `LinearFilter`."""
+    """Estimates the echo of each stream from its aligned reference; a `LinearFilter`.
+
+    Beyond the textbook: the prior of the path comes from the levels that are heard, noise is
+    smoothed over neighbouring bins, a rotation of the path follows clock drift, and the output is
+    the error after the update. `docs/experiments.md` has what each of them brings.
+    """
 
     latency = 0
 
@@ -26,10 +39,15 @@ class KalmanFilter:
         shape = (streams, config.partitions, BINS)
         self._config = config
         self._path = np.zeros(shape, np.complex64)  # W
-        self._variance = np.full(shape, config.initial_variance, np.float32)  # P
+        self._variance = np.zeros(shape, np.float32)  # P
         self._history = np.zeros(shape, np.complex64)  # X, newest first
         self._ref_past = np.zeros((streams, HOP), np.float32)
         self._noise = np.zeros((streams, BINS), np.float32)  # Psi
+        self._levels = np.zeros((streams, 2, BINS), np.float32)  # power of mic and ref while it plays
+        self._heard = np.zeros(streams, np.intp)  # hops of reference that went into the levels
+        self._drift = np.zeros(streams, np.float32)  # samples a hop by which the echo moves later
+        decay = np.float32(config.prior_decay) ** np.arange(config.partitions, dtype=np.float32)
+        self._prior_shape = np.float32(config.prior_scale) * decay[:, None]
 
     @property
     def ref_memory(self) -> int:
@@ -37,27 +55,27 @@ class KalmanFilter:
         return (self._config.partitions + 1) * HOP
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
-        """Cancel one hop with the path that is known so far, then adapt (`LinearFilter.process`)."""
+        """Adapt to one hop, then cancel it with the new path (`LinearFilter.process`)."""
         x = self._push(ref, rows)  # (n, partitions, bins)
-        path = self._path[rows]
-        echo = _last_half(np.einsum("npf,npf->nf", path, x))
-        error = mic - echo
-        self._adapt(path, x, error, rows)
-        return error, echo
+        path = self._path[rows] * np.exp(_OMEGA * self._drift[rows, None, None])
+        error = mic - _convolve(path, x)
+        path = self._adapt(path, x, _block(mic), _block(error), rows)
+        echo = _convolve(path, x)
+        return mic - echo, echo
 
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
         """Continue at another delay (`LinearFilter.realign`); the path moves along with its echo."""
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::HOP]
         self._history[rows] = rfft(blocks[:, ::-1])
         self._ref_past[rows] = ref_past[:, -HOP:]
-        self._variance[rows] = self._config.initial_variance
+        self._variance[rows] = np.maximum(self._variance[rows], self._prior(rows))
         if shift is not None:
             self._path[rows] = _shift_taps(self._path[rows], shift)
 
     def reset(self, slot: int) -> None:
-        for state in (self._path, self._history, self._ref_past, self._noise):
-            state[slot] = 0
-        self._variance[slot] = self._config.initial_variance
+        for state in vars(self).values():
+            if isinstance(state, np.ndarray) and state is not self._prior_shape:
+                state[slot] = 0
 
     def _push(self, ref: Samples, rows: Rows) -> NDArray[np.complex64]:
         block = np.concatenate([self._ref_past[rows], ref], axis=-1)
@@ -68,32 +86,74 @@ class KalmanFilter:
         return x
 
     def _adapt(
-        self, path: NDArray[np.complex64], x: NDArray[np.complex64], error: Samples, rows: Rows
-    ) -> None:
-        e = rfft(np.concatenate([np.zeros_like(error), error], axis=-1))[:, None]  # (n, 1, bins)
-        smooth = np.float32(self._config.noise_smoothing)
-        noise = smooth * self._noise[rows] + (1 - smooth) * _power(e[:, 0])
-        self._noise[rows] = noise
-
-        variance = self._variance[rows]
+        self, path: Spectrum, x: Spectrum, mic: Spectrum, error: Spectrum, rows: Rows
+    ) -> NDArray[np.complex64]:
+        """Update the path, `(n, partitions, bins)`, and all that is believed about it."""
         x_power = _power(x)
+        powers = np.stack([_power(mic), x_power[:, 0], _power(error)], axis=1)
+        powers = np.asarray(uniform_filter1d(powers, _NEIGHBOURS, mode="nearest"), np.float32)
+        audible = x_power[:, 0].sum(axis=-1) > _AUDIBLE
+        self._learn_levels(powers[:, :2], audible, rows)
+        noise = self._learn_noise(powers[:, 2], rows)
+        variance = self._expect(rows)
+
         expected = 0.5 * np.einsum("npf,npf->nf", x_power, variance)
         step = variance / (expected + noise + _FLOOR)[:, None]  # K / X*
-        path = path + _first_half_taps(step * x.conj() * e)
-        self._path[rows] = path
-
+        # The constraint holds the path, not the update alone: drift would carry taps out of a block.
+        updated = _first_half_taps(path + step * x.conj() * error[:, None])
+        self._follow_drift(path, updated - path, audible, rows)
+        self._path[rows] = updated
         a2 = np.float32(self._config.transition**2)
         kept = 1 - 0.5 * step * x_power  # never negative: x_power * variance <= 2 * expected
-        self._variance[rows] = a2 * kept * variance + (1 - a2) * _power(path)
+        self._variance[rows] = a2 * kept * variance + (1 - a2) * _power(updated)
+        return updated
+
+    def _learn_levels(self, powers: Samples, audible: NDArray[np.bool_], rows: Rows) -> None:
+        levels, heard = self._levels[rows], self._heard[rows]
+        gain = np.where(audible, np.maximum(np.float32(0.05), 1 / (heard + np.float32(1))), np.float32(0))
+        self._levels[rows] = levels + gain[:, None, None].astype(np.float32) * (powers - levels)
+        self._heard[rows] = heard + audible
+
+    def _learn_noise(self, power: Samples, rows: Rows) -> Samples:
+        """Return the power of all that is not echo: at once where it rises, slowly where it falls."""
+        smooth = np.float32(self._config.noise_smoothing)
+        noise = np.maximum(smooth * self._noise[rows] + (1 - smooth) * power, power)
+        self._noise[rows] = noise
+        return noise
+
+    def _expect(self, rows: Rows) -> Samples:
+        """Return the variance of the path: the prior at first, and never far below it."""
+        prior = self._prior(rows)
+        fresh = (self._heard[rows] <= _FRESH)[:, None, None]
+        return np.where(fresh, prior, np.maximum(self._variance[rows], _LEAST_DOUBT * prior))
+
+    def _prior(self, rows: Rows) -> Samples:
+        """Return the power that the path may have, by how loud the mic is for this reference."""
+        mic, ref = self._levels[rows, 0], self._levels[rows, 1]
+        coupling = np.minimum((mic + _FLOOR) / (ref + _FLOOR), _MOST_COUPLING)
+        return coupling[:, None] * self._prior_shape
+
+    def _follow_drift(self, path: Spectrum, update: Spectrum, audible: NDArray[np.bool_], rows: Rows) -> None:
+        """Learn the drift from the common rotation of all updates: a delay turns bins by their frequency."""
+        turned = np.einsum("npf,npf,f->n", update, path.conj(), -_OMEGA.imag).imag
+        size = np.einsum("nf,f->n", _power(path).sum(axis=1), _OMEGA.imag**2) + _FLOOR
+        gain = np.float32(self._config.drift_gain) * audible
+        drift = self._drift[rows] - gain * np.clip(turned / size, -1, 1)
+        self._drift[rows] = np.clip(drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
 def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
     return spectrum.real**2 + spectrum.imag**2
 
 
-def _last_half(spectrum: NDArray[np.complex64]) -> Samples:
+def _block(half: Samples) -> Spectrum:
+    """Spectrum of the newer half of a block: overlap-save knows nothing of the older one."""
+    return rfft(np.concatenate([np.zeros_like(half), half], axis=-1))
+
+
+def _convolve(path: Spectrum, x: Spectrum) -> Samples:
     """Overlap-save: the half of the circular convolution that is linear."""
-    return irfft(spectrum, n=N_FFT)[..., HOP:]
+    return irfft(np.einsum("npf,npf->nf", path, x), n=N_FFT)[..., HOP:]
 
 
 def _first_half_taps(gradient: NDArray[np.complex64]) -> NDArray[np.complex64]:

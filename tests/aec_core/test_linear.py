@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import soxr
 
-from aec_core.config import AecConfig
+from aec_core.config import AecConfig, KalmanConfig
+from aec_core.kalman import KalmanFilter
 from aec_core.linear import linear_filter
 from aec_core.types import HOP, SAMPLE_RATE
 from tests.aec_core.signals import far_end, reduction_db, speech_like, white
@@ -75,6 +77,47 @@ def test_kalman_keeps_its_path_when_the_reference_is_moved():
     linear.realign(np.array([0]), past, np.array([-move], np.float32))
     error, _ = run(linear, mic[None, at : at + SAMPLE_RATE], moved[None, at : at + SAMPLE_RATE])
     assert reduction_db(mic[at : at + SAMPLE_RATE], error[0]) > 20
+
+
+def test_kalman_follows_the_drift_of_a_clock():
+    """A loudspeaker 80 ppm slow against the microphone: a filter that only adapts lags behind."""
+    ref = speech_like(12)
+    slow = soxr.resample(ref, SAMPLE_RATE, SAMPLE_RATE * (1 + 80e-6)).astype(np.float32)
+    mic = far_end(np.pad(slow, (0, 64))[: len(ref)], 160)
+    tail = slice(-4 * SAMPLE_RATE, None)
+    reached = {}
+    for gain in (0.0, KalmanConfig().drift_gain):
+        error, _ = run(KalmanFilter(KalmanConfig(drift_gain=gain), 1), mic[None], ref[None])
+        reached[gain] = reduction_db(mic[tail], error[0, tail])
+    least, most = reached.values()
+    assert most > 25
+    assert most > least + 5
+
+
+def test_kalman_learns_an_echo_far_below_its_reference_within_a_second():
+    """The prior comes from the levels: with a fixed one the first second adds more than it takes."""
+    ref = speech_like(3)
+    mic = 0.01 * far_end(ref, 100) + 1e-4 * white(len(ref), 3)
+    error, _ = run(linear_filter(AecConfig(), 1), mic[None], ref[None])
+    assert reduction_db(mic[:SAMPLE_RATE], error[0, :SAMPLE_RATE]) > 3
+    assert reduction_db(mic[SAMPLE_RATE:], error[0, SAMPLE_RATE:]) > 15
+
+
+def test_kalman_learns_an_echo_that_appears_after_minutes():
+    """A muted loudspeaker for two minutes: without a least doubt the variance would be gone."""
+    ref = np.tile(speech_like(10), 13)
+    mic = far_end(ref, 100)
+    mic[: -10 * SAMPLE_RATE] = 1e-4 * white(len(ref) - 10 * SAMPLE_RATE, 4)
+    error, _ = run(linear_filter(AecConfig(), 1), mic[None], ref[None])
+    tail = slice(-6 * SAMPLE_RATE, None)
+    assert reduction_db(mic[tail], error[0, tail]) > 15
+
+
+def test_kalman_leaves_a_talker_alone_whose_reference_is_not_heard():
+    """Headphones: the filter must not explain the talker by what plays."""
+    near, ref = speech_like(6, seed=5), speech_like(6, seed=6)
+    error, _ = run(linear_filter(AecConfig(), 1), near[None], ref[None])
+    assert reduction_db(near, error[0] - near) > 12
 
 
 @pytest.mark.parametrize("name", NAMES)
