@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
+from aec_core.train.manifest import (
+    ECHO,
+    FAR,
+    NEAR,
+    Row,
+    Skipped,
+    UnusableError,
+    read_audio,
+    read_rows,
+    refuse_clipped,
+    summary,
+    write_skipped,
+)
+from aec_core.train.pairs import EchoPair, read_pair
 from aec_core.types import SAMPLE_RATE, Wave
 
 logger = logging.getLogger(__name__)
 
 # Of near-end speech, by what a corpus' name begins with; any other only plays, unless there is none of these.
 _NEAR_SHARE = {"librispeech": 0.45, "rhasspy": 0.25, "vctk": 0.05, "gcompris": 0.15, "audio_cmn": 0.1}
-_COLUMNS = frozenset({"path", "kind", "corpus", "speaker", "split"})
-_NEAR = {"speech", "near"}
-_FAR = {"speech", "far", "music"}
-_KINDS = _NEAR | _FAR | {"noise"}
-_MIN_DYNAMICS_DB = 22.0  # 95th minus 5th percentile of frame level: a noisy recording is no target
+_MIN_DYNAMICS_DB = 22.0  # of a target: a recording with less is noisy
+_UNEQUAL_S = 0.1  # between an echo and its reference: worth a word
+_RECORDED_SHARE = 0.8  # of echoes, where a manifest has recorded ones
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,14 @@ class Clip:
 
 
 class Sources:
-    """Draws near-end speech, far-end programme and noise of any length."""
+    """Draws near-end speech, far-end programme, noise of any length, and recorded echoes."""
 
-    def __init__(self, near: list[Clip], far: list[Clip], noise: list[Clip]) -> None:
+    def __init__(
+        self, near: list[Clip], far: list[Clip], noise: list[Clip], pairs: Sequence[EchoPair] = ()
+    ) -> None:
         if not near or not far:
             raise ValueError("no usable speech: need at least one near-end and one far-end clip")
-        self._near, self._far, self._noise = _grouped(near), far, noise
+        self._near, self._far, self._noise, self._pairs = _grouped(near), far, noise, pairs
 
     def near(self, n: int, rng: np.random.Generator) -> Wave:
         """Merge utterances of one to three people, with overlaps and gaps of -1 to +3 s."""
@@ -80,6 +92,12 @@ class Sources:
             _add(out, _levelled(first, n, rng), 0)
         return out
 
+    def recorded(self, rng: np.random.Generator) -> EchoPair | None:
+        """Draw a recorded echo, or None where one is to be simulated: without recordings, always."""
+        if not self._pairs or rng.random() >= _RECORDED_SHARE:
+            return None
+        return self._pairs[int(rng.integers(len(self._pairs)))]
+
     def noise(self, n: int, rng: np.random.Generator) -> Wave:
         """Recorded noise, or white and pink noise in a third of the draws."""
         if not self._noise or rng.random() < 0.35:
@@ -99,68 +117,80 @@ class Sources:
         return lambda rng: _levelled(clips[rng.integers(len(clips))], 10 * SAMPLE_RATE, rng)
 
 
-def load_sources(manifest: Path, split: str) -> Sources:
+def load_sources(manifest: Path, split: str, listing: Path | None = None) -> Sources:
     """Read all clips of a split that a manifest lists (`docs/data.md` describes its columns).
 
-    Files that are missing, unreadable, not mono at 16 kHz, shorter than 250 ms or silent are
-    skipped, counted and logged.
+    What cannot be used is skipped and counted by reason in one warning. It is decided here, before
+    anything is mixed.
+
+    Args:
+        manifest: CSV file.
+        split: Which of its speakers.
+        listing: Where to write the skipped files with their reasons, if there are any.
 
     Raises:
-        ValueError: If the manifest lacks a column, or no usable speech is left.
+        ValueError: If the manifest is none, or no usable speech is left.
     """
-    far: list[Clip] = []
-    near: list[Clip] = []
-    clean: list[Clip] = []
-    noise: list[Clip] = []
-    rows = [row for row in _rows(manifest) if row["split"] == split and row["kind"] in _KINDS]
-    skipped = 0
+    read = _Clips([], [], [], [], [], [])
+    rows = read_rows(manifest, split)
     for row in rows:
-        clip = _read(manifest.parent / row["path"], row)
-        if clip is None:
-            skipped += 1
-            continue
-        if row["kind"] == "noise":
-            noise.append(clip)
-        if row["kind"] in _FAR:
-            far.append(clip)
-        if row["kind"] in _NEAR:
-            near.append(clip)
-            if _dynamics_db(row) >= _MIN_DYNAMICS_DB:
-                clean.append(clip)
-    if skipped:
-        logger.warning("%d of %d clips of split %s were skipped", skipped, len(rows), split)
-    known = [clip for clip in clean if clip.corpus in _NEAR_SHARE]
-    return Sources(known or clean or near, far, noise)
-
-
-def _rows(manifest: Path) -> list[dict[str, str]]:
-    with manifest.open(newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        missing = _COLUMNS.difference(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{manifest} lacks the columns {', '.join(sorted(missing))}")
-        return list(reader)
-
-
-def _dynamics_db(row: dict[str, str]) -> float:
-    """Return what the manifest says, or a good value where it says nothing."""
+        try:
+            read.add(row)
+        except UnusableError as error:
+            read.skipped.append(Skipped(row.path, str(error)))
+    left_out = f"{len(read.skipped)} of {len(rows)} clips of split {split} were skipped"
+    if read.skipped:
+        logger.warning("%s: %s", left_out, summary(read.skipped))
+    if read.skipped and listing is not None:
+        write_skipped(listing, read.skipped)
+    if unequal := sum(pair.unequal_s > _UNEQUAL_S for pair in read.pairs):
+        logger.warning(
+            "%d of %d recorded echoes are unequal to their references in length: both are cut to the shorter",
+            unequal,
+            len(read.pairs),
+        )
     try:
-        return float(row.get("dyn_dB") or 99)
+        return read.sources()
     except ValueError as error:
-        raise ValueError(f"dyn_dB of {row['path']} is {row['dyn_dB']!r}, must be a number") from error
+        raise ValueError(f"{manifest}: {error}; {left_out}") from error
 
 
-def _read(path: Path, row: dict[str, str]) -> Clip | None:
-    try:
-        audio, rate = sf.read(path, dtype="int16")
-    except (sf.LibsndfileError, OSError) as error:
-        logger.warning("%s: %s", path, error)
-        return None
-    if rate != SAMPLE_RATE or audio.ndim != 1 or len(audio) < SAMPLE_RATE // 4 or np.abs(audio).max() < 200:
-        return None
-    name = row["corpus"]
+@dataclass(frozen=True)
+class _Clips:
+    """What was read so far, by role."""
+
+    near: list[Clip]
+    clean: list[Clip]  # of the near ends: good enough to be a target
+    far: list[Clip]
+    noise: list[Clip]
+    pairs: list[EchoPair]
+    skipped: list[Skipped]
+
+    def add(self, row: Row) -> None:
+        if row.kind == ECHO:
+            self.pairs.append(read_pair(row.path, row.ref))
+            return
+        clip = _clip(row)
+        if row.kind in NEAR:
+            refuse_clipped(clip.audio)
+            self.near.append(clip)
+            if row.dynamics_db >= _MIN_DYNAMICS_DB:
+                self.clean.append(clip)
+        if row.kind in FAR:
+            self.far.append(clip)
+        if row.kind == "noise":
+            self.noise.append(clip)
+
+    def sources(self) -> Sources:
+        known = [clip for clip in self.clean if clip.corpus in _NEAR_SHARE]
+        played = [Clip(pair.ref, "echo", f"echo/{at}") for at, pair in enumerate(self.pairs)]
+        return Sources(known or self.clean or self.near, self.far or played, self.noise, self.pairs)
+
+
+def _clip(row: Row) -> Clip:
+    name = row.corpus
     corpus = "audio_cmn" if name.startswith("audio_cmn") else name.split("_")[0]
-    return Clip(np.asarray(audio, np.int16), corpus, f"{name}/{row['speaker'] or path.name}")
+    return Clip(read_audio(row.path), corpus, f"{name}/{row.speaker or row.path.name}")
 
 
 def _grouped(clips: list[Clip]) -> dict[str, list[list[Clip]]]:
