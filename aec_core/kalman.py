@@ -57,9 +57,11 @@ class KalmanFilter:
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
         """Adapt to one hop, then cancel it with the new path (`LinearFilter.process`)."""
         x = self._push(ref, rows)  # (n, partitions, bins)
-        path = self._path[rows] * np.exp(_OMEGA * self._drift[rows, None, None])
+        audible = _power(x[:, 0]).sum(axis=-1) > _AUDIBLE
+        # Silence stops the clock: a drift that is a little wrong would turn the path away unseen.
+        path = self._path[rows] * np.exp(_OMEGA * (self._drift[rows] * audible)[:, None, None])
         error = mic - _convolve(path, x)
-        path = self._adapt(path, x, _block(mic), _block(error), rows)
+        path = self._adapt(path, x, _block(mic), _block(error), audible, rows)
         echo = _convolve(path, x)
         return mic - echo, echo
 
@@ -86,13 +88,18 @@ class KalmanFilter:
         return x
 
     def _adapt(
-        self, path: Spectrum, x: Spectrum, mic: Spectrum, error: Spectrum, rows: Rows
+        self,
+        path: Spectrum,
+        x: Spectrum,
+        mic: Spectrum,
+        error: Spectrum,
+        audible: NDArray[np.bool_],
+        rows: Rows,
     ) -> NDArray[np.complex64]:
         """Update the path, `(n, partitions, bins)`, and all that is believed about it."""
         x_power = _power(x)
         powers = np.stack([_power(mic), x_power[:, 0], _power(error)], axis=1)
         powers = np.asarray(uniform_filter1d(powers, _NEIGHBOURS, mode="nearest"), np.float32)
-        audible = x_power[:, 0].sum(axis=-1) > _AUDIBLE
         self._learn_levels(powers[:, :2], audible, rows)
         noise = self._learn_noise(powers[:, 2], rows)
         variance = self._expect(rows)
