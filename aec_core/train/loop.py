@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aec_core.train.batches import Batches, mask_reference
-from aec_core.train.losses import Criterion, LossWeights
+from aec_core.train.criterion import Criterion
+from aec_core.train.losses import OURS, LossWeights
 from aec_core.train.network import Network, export_weights, import_weights
+from aec_core.train.stages import PROGRESSIVE, Stage
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class TrainConfig:
     clip: float = 5.0  # norm of the gradient
     average: float = 0.999  # of the weights that are exported, by step
     checkpoint_minutes: float = 3.0
+    stages: tuple[Stage, ...] = PROGRESSIVE
+    loss: LossWeights = OURS
     seed: int = 1
     device: str = "cpu"
 
@@ -73,13 +77,13 @@ class Trainer:
         self._clock = clock
         self._device = torch.device(config.device)
         mean, std = batches.normalisation()
-        self.network = Network(mean, std).to(self._device)
-        self.average = Network(mean, std).to(self._device)
+        self.network = Network(mean, std, config.stages).to(self._device)
+        self.average = Network(mean, std, config.stages).to(self._device)
         self.average.load_state_dict(self.network.state_dict())
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=1e-4
         )
-        self._criterion = Criterion(LossWeights(), self._device)
+        self._criterion = Criterion(config.loss, self._device, config.stages)
         self.step, self.spent, self._heard = 0, 0.0, 0
         self._means: dict[str, float] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,8 +130,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         features = mask_reference(features, self.network.mean, self._batches.rng)
-        near_mask, echo_mask = self.network(features)
-        terms = self._criterion(near_mask, echo_mask, error, near)
+        terms = self._criterion(self.network(features), error, near)
         self._optimiser.zero_grad()
         terms["total"].backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip)

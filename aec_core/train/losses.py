@@ -1,34 +1,38 @@
-"""What training minimises: signal-to-noise ratio, PMSQE and compressed magnitudes, with guards.
+"""What training minimises: terms of a clip, with guards for silence.
 
-The paper sums a modulation loss, SNR and PMSQE (section II-D). This first recipe keeps SNR and
-PMSQE with the paper's weights and has a compressed-magnitude term in place of the modulation loss.
+The paper sums a modulation loss, SNR and PMSQE (section II-E). A distance of compressed magnitudes is
+an addition of ours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from aec_core.train.pmsqe import Pmsqe
-from aec_core.train.spectra import analyse, synthesise
+from torch.autograd.function import Function
 
 _TAU = _ETA = 1e-3
 _EXPONENT = 0.3
-_FRAMES_DBFS = -55.0  # a target below this level is silent: PMSQE is not defined on it
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each term counts."""
+    """How much each term counts; a term of weight zero is not computed."""
 
     snr: float = 0.9  # in dB
     pmsqe: float = 10.0
-    magnitude: float = 30.0
+    modulation: float = 0.1
+    magnitude: float = 30.0  # not in the paper
     echo_mask: float = 0.5  # the same terms on the mask of the residual echo, PMSQE aside
     muting: float = 2.0  # of magnitudes that are too small: speech that is gone does not come back
     no_near: float = 0.5  # of clips without a near end: their gate is learnt soon
+
+
+OURS = LossWeights()
+PAPER = LossWeights(magnitude=0.0)
+"""The paper's terms and weights alone, with our guards."""
 
 
 def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
@@ -45,67 +49,38 @@ def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
     )
 
 
-def compressed_magnitude(estimate: Tensor, target: Tensor, mixture: Tensor, muting: float = 1.0) -> Tensor:
-    """Return the distance of the magnitudes to the power of 0.3, `(batch,)`, relative to their size.
+def compressed_distance(estimate: Tensor, target: Tensor, mixture: Tensor, muting: float = 1.0) -> Tensor:
+    """Return the distance of compressed magnitudes, `(batch,)`, relative to their size.
 
-    Magnitudes below the target's count `muting` times.
+    Args:
+        estimate: From `compress`, `(batch, frames, bins)`.
+        target: The same.
+        mixture: The same.
+        muting: How often magnitudes below the target's count.
     """
-    e, c, y = (_compress(spectrum) for spectrum in (estimate, target, mixture))
-    distance = (torch.where(e < c, muting, 1.0) * (e - c).square()).sum((-1, -2))
-    return distance / (c.square().sum((-1, -2)) + 0.1 * y.square().sum((-1, -2)) + 1.0)
+    difference = estimate - target
+    distance = difference.square().sum((-1, -2))
+    if muting != 1:
+        distance = distance + (muting - 1) * difference.clamp(max=0).square().sum((-1, -2))
+    return distance / (target.square().sum((-1, -2)) + 0.1 * mixture.square().sum((-1, -2)) + 1.0)
 
 
-def _compress(spectrum: Tensor) -> Tensor:
-    # A square root alone has no gradient at zero.
-    return (spectrum.real.square() + spectrum.imag.square() + 1e-8) ** (_EXPONENT / 2)
+def compress(power: Tensor) -> Tensor:
+    """Return magnitudes to the power of 0.3, from their squares."""
+    return _Compress.apply(power)
 
 
-class Criterion:
-    """Loss of a batch of masks."""
+class _Compress(Function):
+    """A square root alone has no gradient at zero, and torch's `pow` costs twice a logarithm and `exp`."""
 
-    def __init__(self, weights: LossWeights, device: torch.device) -> None:
-        self._weights = weights
-        self._pmsqe = Pmsqe(device)
+    @staticmethod
+    def forward(ctx: Any, power: Tensor) -> Tensor:
+        floored = power + 1e-8
+        compressed = floored.log().mul_(_EXPONENT / 2).exp_()
+        ctx.save_for_backward(floored, compressed)
+        return compressed
 
-    def __call__(
-        self, near_mask: Tensor, echo_mask: Tensor, error: Tensor, near: Tensor
-    ) -> dict[str, Tensor]:
-        """Return the terms and their weighted sum `total`, all scalars.
-
-        Args:
-            near_mask: `M_x`, `(batch, frames, bins)`.
-            echo_mask: `M_r`, the same shape.
-            error: Output of the linear stage, `(batch, frames * hop)`.
-            near: Clean near end, the same shape.
-        """
-        weights = self._weights
-        spectrum, clean = analyse(error), analyse(near)
-        rest = error - near  # residual echo, and noise
-        active = near.square().mean(-1) > 10 ** (_FRAMES_DBFS / 10)
-        share = torch.where(active, 1.0, weights.no_near)
-
-        masked = near_mask * spectrum
-        estimate = synthesise(masked)
-        snr = thresholded_snr_db(estimate, near, error)
-        magnitude = compressed_magnitude(masked, clean, spectrum, weights.muting)
-        leaving = echo_mask * spectrum
-        snr_rest = thresholded_snr_db(synthesise(leaving), rest, error)
-        magnitude_rest = compressed_magnitude(leaving, spectrum - clean, spectrum)
-        pmsqe = (
-            self._pmsqe(estimate[active], near[active]).sum() / len(near)
-            if active.any()
-            else snr.new_zeros(())
-        )
-
-        terms = {
-            "snr": (share * snr).mean(),
-            "magnitude": (share * magnitude).mean(),
-            "pmsqe": pmsqe,
-            "snr_echo": (share * snr_rest).mean(),
-            "magnitude_echo": (share * magnitude_rest).mean(),
-        }
-        near_part = (
-            weights.snr * terms["snr"] + weights.magnitude * terms["magnitude"] + weights.pmsqe * pmsqe
-        )
-        echo_part = weights.snr * terms["snr_echo"] + weights.magnitude * terms["magnitude_echo"]
-        return {**terms, "total": near_part + weights.echo_mask * echo_part}
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        (grad,), (floored, compressed) = grad_outputs, ctx.saved_tensors
+        return (compressed / floored).mul_(grad).mul_(_EXPONENT / 2)

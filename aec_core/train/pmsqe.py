@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aec_core.train.spectra import power
 from aec_core.types import SAMPLE_RATE
 
 _N_FFT, _HOP, _BANDS = 512, 256, 49
@@ -34,14 +35,16 @@ class Pmsqe:
         khz = middle / 1000
         threshold_db = 3.64 * khz**-0.8 - 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) + 1e-3 * khz**4
         # Zwicker's exponent rises at low frequencies (P.862, 10.2.2.8).
-        power = 0.23 * np.where(edges[1:] < 4, np.minimum(2, 6 / (edges[1:] + 2)), 1) ** 0.15
+        exponent = 0.23 * np.where(edges[1:] < 4, np.minimum(2, 6 / (edges[1:] + 2)), 1) ** 0.15
 
         def constant(x: np.ndarray) -> Tensor:
             return torch.from_numpy(x.astype(np.float32)).to(device)
 
         self._matrix = constant(matrix)
-        self._threshold = constant(10 ** (threshold_db.clip(max=75) / 10))
-        self._power = constant(power)
+        threshold = 10 ** (threshold_db.clip(max=75) / 10)
+        self._threshold, self._half = constant(threshold), constant(0.5 / threshold)
+        self._power = constant(exponent)
+        self._scale = constant(_LOUDNESS * (threshold / 0.5) ** exponent)
         self._width = constant(np.diff(edges))
         self._speech_band = constant(((hz > 350) & (hz < 3250)) * 1.0)
         self._window = constant(np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_N_FFT) / _N_FFT)))
@@ -54,8 +57,8 @@ class Pmsqe:
         masked = 0.25 * torch.minimum(loud_c, loud_e)
         symmetric = torch.relu((loud_e - loud_c).abs() - masked)
         # What was added disturbs more than what was taken away.
-        asymmetry = ((e + 50) / (c + 50)) ** 1.2
-        asymmetric = symmetric * torch.where(asymmetry < 3, 0.0, asymmetry.clamp(max=12))
+        asymmetry = (1.2 * ((e + 50) / (c + 50)).log()).exp()
+        asymmetric = symmetric * (asymmetry.clamp(max=12) * (asymmetry >= 3))
         weight = ((self._audible(c) + 1e5) / 1e7) ** 0.04
         total = self._width.sum().sqrt()
         d = ((symmetric * self._width).square().sum(-1) + 1e-8).sqrt() * total / weight
@@ -64,26 +67,25 @@ class Pmsqe:
 
     def _bark_spectrum(self, audio: Tensor) -> Tensor:
         """Return band powers at the standard listening level, `(batch, frames, bands)`."""
-        spectrum = torch.fft.rfft(audio.unfold(-1, _N_FFT, _HOP) * self._window)
-        power = spectrum.real.square() + spectrum.imag.square()
-        level = (power @ self._speech_band).mean(-1)[:, None, None] + 1e-6
-        return (_LISTENING_POWER * power / level) @ self._matrix
+        seen = power(audio, self._window)
+        level = (seen @ self._speech_band).mean(-1)[:, None, None] + 1e-6
+        return (seen @ self._matrix) * (_LISTENING_POWER / level)
 
     def _audible(self, bark: Tensor, factor: float = 1.0) -> Tensor:
-        return torch.where(bark > factor * self._threshold, bark, 0.0).sum(-1)
+        return (bark * (bark > factor * self._threshold)).sum(-1)
 
     def _equalise(self, c: Tensor, e: Tensor) -> Tensor:
         """Forgive a constant colouration and slow gain changes, as PESQ does."""
         speech = (self._audible(c, 100) > 1e7)[..., None] & (c > 100 * self._threshold)
-        in_c, in_e = (torch.where(speech, x, 0.0).sum(-2, keepdim=True) for x in (c, e))
+        in_c, in_e = ((x * speech).sum(-2, keepdim=True) for x in (c, e))
         e = e * ((in_c + 1000) / (in_e + 1000)).clamp(0.01, 100)
         gain = (self._audible(c) + 5e3) / (self._audible(e) + 5e3)
         return e * gain.clamp(3e-4, 5)[..., None]
 
     def _loudness(self, bark: Tensor) -> Tensor:
-        quiet = (self._threshold / 0.5) ** self._power
-        above = (0.5 + 0.5 * bark / self._threshold) ** self._power - 1
-        return torch.where(bark < self._threshold, 0.0, _LOUDNESS * quiet * above)
+        # Zwicker's law: nothing below the threshold, a power of what is above.
+        above = (self._power * (0.5 + bark * self._half).log()).exp() - 1
+        return above * self._scale * (bark >= self._threshold)
 
 
 def _bands(bark: np.ndarray, edges: np.ndarray) -> np.ndarray:

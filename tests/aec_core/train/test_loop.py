@@ -8,9 +8,10 @@ import torch
 from aec_core.dfsmn import Suppressor, random_weights
 from aec_core.features import FEATURES
 from aec_core.train.batches import Batches
+from aec_core.train.criterion import Criterion
 from aec_core.train.dataset import Shard
 from aec_core.train.loop import TrainConfig, Trainer
-from aec_core.train.losses import Criterion, LossWeights
+from aec_core.train.losses import LossWeights
 from aec_core.train.network import export_weights
 from aec_core.types import HOP
 
@@ -82,11 +83,11 @@ def test_a_few_steps_lower_the_loss_on_a_tiny_set(tmp_path, tiny):
     path, part = tiny
     run = trainer(tmp_path, path, replace(CONFIG, hours=30 / 3600, average=0.0))
     features, error, near = (torch.from_numpy(x.astype(np.float32)) for x in vars(part).values())
-    criterion = Criterion(LossWeights(), torch.device("cpu"))
+    criterion = Criterion(LossWeights(), torch.device("cpu"), CONFIG.stages)
 
     @torch.no_grad()
     def total(network):
-        return criterion(*network(features), error, near)["total"].item()
+        return criterion(network(features), error, near)["total"].item()
 
     untrained = total(run.network)
     run.run(ignore)

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from aec_core.stft import Analysis
-from aec_core.train.spectra import analyse, synthesise
+from aec_core.stft import BINS, Analysis
+from aec_core.train.spectra import analyse, power, resynthesise, synthesise
 from aec_core.types import HOP
 from tests.aec_core.signals import white
 
@@ -28,3 +28,22 @@ def test_gradients_pass_both_ways():
     synthesise(2 * analyse(x))[:, : 3 * HOP].sum().backward()
     expected = torch.cat([torch.full((1, 3 * HOP), 2.0, dtype=torch.float64), x.grad[:, 3 * HOP :]], dim=1)
     torch.testing.assert_close(x.grad, expected, atol=1e-5, rtol=0)
+
+
+def test_a_mask_is_applied_and_its_gradient_is_that_of_finite_differences():
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.rand(2, 3, BINS, dtype=torch.float64, generator=generator)
+    spectra = torch.randn(2, 3, BINS, dtype=torch.complex128, generator=generator)
+    torch.testing.assert_close(resynthesise(mask, spectra), synthesise(mask * spectra))
+    assert torch.autograd.gradcheck(
+        lambda m: resynthesise(m, spectra), (mask.requires_grad_(),), fast_mode=True
+    )
+
+
+def test_power_is_that_of_windowed_frames_and_so_is_its_gradient():
+    window = torch.from_numpy(np.hanning(16))
+    audio = torch.from_numpy(white((2, 45)).astype(np.float64))  # the last five are in no frame
+    frames = np.stack([audio.numpy()[:, at : at + 16] for at in range(0, 33, 8)][:4], axis=1)
+    expected = np.abs(np.fft.rfft(frames * np.hanning(16))) ** 2
+    np.testing.assert_allclose(power(audio, window).numpy(), expected)
+    assert torch.autograd.gradcheck(lambda x: power(x, window), (audio.requires_grad_(),))
