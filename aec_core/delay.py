@@ -138,11 +138,22 @@ class Moved:
 class Aligner:
     """Delays the reference so that the echo of each stream begins `headroom_ms` into the filter."""
 
-    def __init__(self, config: DelayConfig, streams: int, memory: int) -> None:
-        """`memory` is how many past samples `past` must be able to return."""
+    def __init__(
+        self, config: DelayConfig, streams: int, memory: int, lead: NDArray[np.intp] | int = 0
+    ) -> None:
+        """Set up `streams` delay lines.
+
+        Args:
+            config: Of the estimate and its headroom.
+            streams: How many there are.
+            memory: How many past samples `past` must be able to return.
+            lead: Samples by which the aligned reference is early on top, `(streams,)`: an
+                augmentation of training data (paper, section III-A).
+        """
         self._estimator = DelayEstimator(config, streams)
         hops = ms_to_hops(config.max_delay_ms) + -(-memory // HOP) + 1
         self._ring = HopRing(streams, hops, HOP)
+        self._lead = np.broadcast_to(np.asarray(lead, np.intp), streams)
         self._headroom = ms_to_samples(config.headroom_ms)
         self._slack = ms_to_samples(config.slack_ms)
         self._step = ms_to_samples(config.tolerance_ms) + 16
@@ -174,8 +185,9 @@ class Aligner:
     def _follow(self, rows: NDArray[np.intp]) -> Moved:
         delay, believed = self._estimator.delay[rows], self._believed[rows]
         self._believed[rows] = delay
-        wanted = np.maximum(delay - self._headroom, 0)
-        inside = delay - self._applied[rows]  # where in the filter the echo begins
+        lead = self._lead[rows]
+        wanted = np.maximum(delay - self._headroom - lead, 0)
+        inside = delay - lead - self._applied[rows]  # where in the filter the echo begins
         jumped = (believed >= 0) & (np.abs(delay - believed) > self._step)
         outside = (inside < self._headroom // 4) | (inside > self._slack)
         drifted = (delay >= 0) & ~jumped & outside & (wanted != self._applied[rows])

@@ -31,9 +31,10 @@ class Linear:
 class FrontEnd:
     """Aligns the reference of each stream and cancels what is linear in its echo."""
 
-    def __init__(self, config: AecConfig, streams: int) -> None:
+    def __init__(self, config: AecConfig, streams: int, lead: NDArray[np.intp] | int = 0) -> None:
+        """`lead` advances the aligned reference of each stream (`Aligner`); serving has none."""
         self.linear = linear_filter(config, streams)
-        self.aligner = Aligner(config.delay, streams, self.linear.ref_memory)
+        self.aligner = Aligner(config.delay, streams, self.linear.ref_memory, lead)
         self.latency = self.linear.latency
         self._ref = HopRing(streams, 1 - -self.latency // HOP, HOP)
 

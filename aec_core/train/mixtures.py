@@ -7,12 +7,13 @@ from enum import StrEnum
 
 import numpy as np
 import soxr
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, lfilter
 
 from aec_core.train.loudspeaker import random_loudspeaker
+from aec_core.train.pairs import recorded_echo
 from aec_core.train.rooms import Room, random_room
 from aec_core.train.sources import Sources
-from aec_core.types import SAMPLE_RATE, Wave
+from aec_core.types import HOP, SAMPLE_RATE, Wave
 
 
 class Talk(StrEnum):
@@ -44,6 +45,7 @@ class Scene:
     snr_db: float | None = None
     system_aec: bool = False
     change_at_s: float | None = None
+    merged: bool = True  # several people, overlaps and gaps; else one, back to back
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Mixture:
     delay_ms: float
 
 
-def random_scene(rng: np.random.Generator) -> Scene:
-    """Draw a scene with the shares of METHOD 7: 50/25/25 double, far and near, some silence."""
-    talk = rng.choice([Talk.DOUBLE, Talk.FAR, Talk.NEAR, Talk.SILENCE], p=[0.5, 0.27, 0.2, 0.03])
-    change = rng.choice(list(Change), p=[0.52, 0.18, 0.15, 0.15])
-    return Scene(Talk(talk), Change(change), system_aec=bool(rng.random() < 0.2))
+def random_scene(rng: np.random.Generator, merged: bool = True) -> Scene:
+    """Draw a scene: 50 % double talk, 24 % far end, 23 % near end alone, 3 % silence."""
+    talk = rng.choice([Talk.DOUBLE, Talk.FAR, Talk.NEAR, Talk.SILENCE], p=[0.5, 0.24, 0.23, 0.03])
+    change = rng.choice(list(Change), p=[0.46, 0.21, 0.17, 0.16])
+    return Scene(Talk(talk), Change(change), system_aec=bool(rng.random() < 0.3), merged=merged)
 
 
 def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.Generator) -> Mixture:
@@ -72,7 +74,8 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
     ref, echo, delay_ms = _echo(scene, sources, room, n, rng)
     near = np.zeros(n, np.float32)
     if scene.talk in (Talk.DOUBLE, Talk.NEAR):
-        near = fftconvolve(sources.near(n, rng), room.near)[:n]
+        spoken = sources.near(n, rng) if scene.merged else sources.one_talker(n, rng)
+        near = fftconvolve(spoken, room.near)[:n]
         near *= 10 ** (rng.uniform(-38, -16) / 20) / _active_rms(near)
     echo = _set_level(echo, near, scene, rng)
     noise = sources.noise(n, rng)
@@ -97,37 +100,55 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
 def _echo(
     scene: Scene, sources: Sources, room: Room, n: int, rng: np.random.Generator
 ) -> tuple[Wave, Wave, float]:
-    """Return `(ref, echo, delay_ms)`; the echo has the level of the reference."""
+    """Return `(ref, echo, delay_ms)`; the level of the echo is the caller's to set."""
     silent = np.zeros(n, np.float32)
     if scene.talk == Talk.SILENCE or (scene.talk == Talk.NEAR and rng.random() < 0.7):
         return silent, silent, 0.0
-    ref = sources.far(n, rng)
-    ref *= 10 ** (rng.uniform(-34, -12) / 20) / _active_rms(ref)
-    ref = np.clip(ref, -1, 1)
+    pair = sources.recorded(rng)
+    ref, recording = (_reference(sources, n, rng), None) if pair is None else recorded_echo(pair, n, rng)
     if scene.talk == Talk.NEAR:  # headphones: played, but never heard
         return ref, silent, 0.0
     delay_ms = scene.delay_ms if scene.delay_ms is not None else _random_delay_ms(rng)
-    played = random_loudspeaker(ref, rng)
-    heard = fftconvolve(played, room.echo)[:n]
     at_s = scene.change_at_s if scene.change_at_s is not None else rng.uniform(0.25, 0.8) * n / SAMPLE_RATE
     at = round(at_s * SAMPLE_RATE)
-    later_ms = delay_ms
-    if scene.change == Change.PATH:
-        heard = _crossfade(heard, fftconvolve(played, room.moved)[:n] * rng.uniform(0.7, 1.4), at)
-    elif scene.change == Change.DRIFT:
-        ppm = rng.choice([-1, 1]) * rng.uniform(20, 100)
-        heard = np.pad(soxr.resample(heard, SAMPLE_RATE, SAMPLE_RATE * (1 + ppm * 1e-6)), (0, 64))[:n]
-        heard = np.pad(heard, (0, n - len(heard)))
-    elif scene.change == Change.JUMP:
-        later_ms = float(np.clip(delay_ms + rng.choice([-1, 1]) * rng.uniform(20, 200), 0, 600))
+    if recording is None:
+        played = random_loudspeaker(ref, rng)
+        heard = fftconvolve(played, room.echo)[:n]
+        if scene.change == Change.PATH:
+            heard = _crossfade(heard, fftconvolve(played, room.moved)[:n] * rng.uniform(0.7, 1.4), at)
+    else:
+        heard = recording
+    if scene.change == Change.DRIFT:
+        heard = _drifted(heard, n, rng)
+    later_ms = _jumped(delay_ms, rng) if scene.change == Change.JUMP else delay_ms
     first, second = _delay(heard, delay_ms, n), _delay(heard, later_ms, n)
     return ref, np.concatenate([first[:at], second[at:]]), delay_ms
+
+
+def _reference(sources: Sources, n: int, rng: np.random.Generator) -> Wave:
+    ref = sources.far(n, rng)
+    ref *= 10 ** (rng.uniform(-34, -12) / 20) / _active_rms(ref)
+    return np.clip(ref, -1, 1)
+
+
+def _drifted(heard: Wave, n: int, rng: np.random.Generator) -> Wave:
+    ppm = rng.choice([-1, 1]) * rng.uniform(20, 100)
+    heard = soxr.resample(heard, SAMPLE_RATE, SAMPLE_RATE * (1 + ppm * 1e-6))[:n]
+    return np.pad(heard, (0, n - len(heard)))
 
 
 def _random_delay_ms(rng: np.random.Generator) -> float:
     return float(
         rng.choice([rng.uniform(0, 60), rng.uniform(60, 300), rng.uniform(300, 580)], p=[0.3, 0.45, 0.25])
     )
+
+
+def _jumped(ms: float, rng: np.random.Generator) -> float:
+    """Jump by 20-200 ms, to the side that stays within 0-600 ms."""
+    step = float(rng.uniform(20, 200))
+    if ms < step:
+        return ms + step
+    return ms - step if ms + step > 600 or rng.random() < 0.5 else ms + step
 
 
 def _delay(x: Wave, ms: float, n: int) -> Wave:
@@ -149,21 +170,22 @@ def _set_level(echo: Wave, near: Wave, scene: Scene, rng: np.random.Generator) -
 
 
 def _system_aec(mic: Wave, echo: Wave, near: Wave, rng: np.random.Generator) -> Wave:
-    """Leave what a phone's own canceller leaves: less echo, and a gate that also eats the talker."""
-    mic = mic - rng.uniform(0.3, 0.9) * echo
-    step = 320
-    frames = len(mic) // step
-    far = np.sqrt(np.mean(echo[: frames * step].reshape(frames, step) ** 2, axis=1))
-    own = np.sqrt(np.mean(near[: frames * step].reshape(frames, step) ** 2, axis=1))
-    depth = 10 ** (-rng.uniform(3, 25) / 20)
-    wanted = np.where(far > rng.uniform(0.5, 2) * own + 1e-4, depth, 1.0)
-    gain = np.empty(frames)
-    now, keep = 1.0, rng.uniform(0.5, 0.9)
-    for i, target in enumerate(wanted):
-        now = keep * now + (1 - keep) * target
-        gain[i] = now
-    smooth = np.interp(np.arange(len(mic)), np.arange(frames) * step, gain)
-    return mic * smooth
+    """Leave what a phone's own canceller leaves: less echo, and a gate that also eats the talker.
+
+    Its filter takes a share of the echo that changes as it adapts; its gate closes where the far end
+    leads, with a random depth and lag.
+    """
+    frames = len(mic) // HOP
+    seconds = max(2, len(mic) // SAMPLE_RATE + 1)
+    share = np.interp(np.arange(frames), np.linspace(0, frames, seconds), rng.uniform(0.2, 0.95, seconds))
+    far, own = (np.sqrt(np.mean(x[: frames * HOP].reshape(frames, HOP) ** 2, axis=1)) for x in (echo, near))
+    depth = 10 ** (-rng.uniform(3, 15) / 20)
+    wanted = np.where(far > rng.uniform(1, 4) * own + 1e-4, depth, 1.0)
+    keep = rng.uniform(0.5, 0.9)
+    gate = lfilter([1 - keep], [1, -keep], wanted, zi=[keep])[0]
+    at = np.arange(len(mic))
+    share, gate = (np.interp(at, np.arange(frames) * HOP, x) for x in (share, gate))
+    return (mic - share * echo) * gate
 
 
 def _active_rms(x: Wave) -> float:

@@ -37,8 +37,15 @@ def random_room(rng: np.random.Generator) -> Room:
     room.add_source(_around(echo, rng.uniform(0.01, 0.08), size, rng))
     room.add_source(_around(mic, rng.uniform(0.25, 1.5), size, rng))
     room.compute_rir()
-    echo_ir, moved_ir, near_ir = (_finish(np.asarray(ir), rt60, rng) for ir in cast(Any, room.rir)[0])
+    echo_ir, moved_ir, near_ir = (
+        _finish(np.asarray(ir)[: _complete(size)], rt60, rng) for ir in cast(Any, room.rir)[0]
+    )
     return Room(echo_ir, moved_ir, near_ir, rt60)
+
+
+def _complete(size: np.ndarray) -> int:
+    """Samples before image sources of the next order could arrive, nearly: later ones thin out."""
+    return int(0.8 * _MAX_ORDER * size.min() / 343 * SAMPLE_RATE)
 
 
 def _surface(size: np.ndarray) -> float:
@@ -59,8 +66,8 @@ def _finish(ir: np.ndarray, rt60: float, rng: np.random.Generator) -> Samples:
     out = np.zeros(length + 64)
     known = ir[: len(out)]
     out[: len(known)] = known
-    join = int(len(known) * 0.8)
-    if join + 400 < length:
+    join = len(known) - 400
+    if 400 < join < length - 400:
         level = np.sqrt(np.mean(known[join - 400 : join] ** 2))
         decay = 10 ** (-3 * np.arange(len(out) - join) / length)
         tail = level * decay * rng.standard_normal(len(out) - join)

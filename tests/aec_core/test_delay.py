@@ -87,3 +87,20 @@ def test_the_aligner_returns_the_reference_that_is_heard_now():
     shifts = range(lag - 32, lag + 33)
     match = [at - s for s in shifts if np.array_equal(aligned[0], ref[at - s : at - s + HOP])]
     assert len(match) == 1  # early by the headroom, within the estimate's tolerance
+
+
+def test_a_lead_advances_the_aligned_reference_by_as_much():
+    """Training data hear the reference early by what the paper draws, each clip by its own."""
+    ref, lead = speech_like(4, seed=1), np.array([0, 160])
+    mic = far_end(ref, 3200)
+    aligner = Aligner(DelayConfig(), 2, HOP, lead)
+    both = [np.stack([x, x]) for x in (mic, ref)]
+    for at in range(0, len(mic) // HOP * HOP, HOP):
+        aligned, _ = aligner.process(*(x[:, at : at + HOP] for x in both), ALL)
+    last = (len(mic) // HOP - 1) * HOP
+    start = last - (3200 - 8 * 16)
+    assert abs(aligner.delay - 3200).max() <= 16
+    errors = [abs(aligned[0] - ref[at : at + HOP]).max() for at in range(start - 16, start + 17)]
+    assert min(errors) == 0
+    offset = int(np.argmin(errors)) - 16
+    np.testing.assert_array_equal(aligned[1], ref[start + offset + 160 :][:HOP])

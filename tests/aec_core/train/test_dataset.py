@@ -51,7 +51,7 @@ def test_error_and_near_are_on_one_clock(sources, data, monkeypatch, linear):
 
 def test_without_a_reference_the_error_is_the_microphone_late():
     mic = np.stack([voice(1, 1), voice(1, 2)])
-    _, error, latency = pass_front_end(mic, np.zeros_like(mic), AecConfig())
+    _, error, latency = pass_front_end(mic, np.zeros_like(mic), FrontEnd(AecConfig(), 2))
     assert latency == FrontEnd(AecConfig(), 1).latency
     np.testing.assert_allclose(error[:, latency:], mic[:, : mic.shape[1] - latency], atol=1e-5)
 
@@ -63,7 +63,7 @@ def test_training_hears_what_serving_hears(sources, linear):
     clips = [make_mixture(Scene(talk, delay_ms=60), sources, 3.0, rng) for talk in (Talk.FAR, Talk.DOUBLE)]
     mic, ref = np.stack([c.mic for c in clips]), np.stack([c.ref for c in clips])
     config = AecConfig(linear=linear)
-    features, error, latency = pass_front_end(mic, ref, config)
+    features, error, latency = pass_front_end(mic, ref, FrontEnd(config, 2))
 
     core = HopCanceller(config, random_weights(), streams=1)
     network, seen = core.suppressor.process, []

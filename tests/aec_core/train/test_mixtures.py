@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aec_core.train.mixtures import Change, Scene, Talk, make_mixture, random_scene
+from aec_core.train.mixtures import Change, Scene, Talk, _jumped, make_mixture, random_scene
+from aec_core.train.pairs import EchoPair
+from aec_core.train.sources import Clip, Sources
 from aec_core.types import SAMPLE_RATE
 from tests.aec_core.train.corpus import lag
 
@@ -157,13 +159,40 @@ def test_a_change_at_the_start_changes_all_of_the_clip(sources):
 def test_random_scenes_have_the_documented_shares():
     rng = np.random.default_rng(0)
     scenes = [random_scene(rng) for _ in range(4000)]
-    for talk, share in ((Talk.DOUBLE, 0.5), (Talk.FAR, 0.27), (Talk.NEAR, 0.2), (Talk.SILENCE, 0.03)):
+    for talk, share in ((Talk.DOUBLE, 0.5), (Talk.FAR, 0.24), (Talk.NEAR, 0.23), (Talk.SILENCE, 0.03)):
         assert np.mean([scene.talk is talk for scene in scenes]) == pytest.approx(share, abs=0.03)
     for change, share in (
-        (Change.NONE, 0.52),
-        (Change.JUMP, 0.18),
-        (Change.DRIFT, 0.15),
-        (Change.PATH, 0.15),
+        (Change.NONE, 0.46),
+        (Change.JUMP, 0.21),
+        (Change.DRIFT, 0.17),
+        (Change.PATH, 0.16),
     ):
         assert np.mean([scene.change is change for scene in scenes]) == pytest.approx(share, abs=0.03)
-    assert np.mean([scene.system_aec for scene in scenes]) == pytest.approx(0.2, abs=0.03)
+    assert np.mean([scene.system_aec for scene in scenes]) == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_jump_is_never_cut_short():
+    jumps = [
+        (ms, _jumped(ms, np.random.default_rng(seed))) for seed in range(200) for ms in (0, 10, 300, 590)
+    ]
+    for before, after in jumps:
+        assert 0 <= after <= 600
+        assert 20 <= abs(after - before) <= 200
+
+
+def test_a_recorded_echo_takes_the_place_of_a_simulated_one():
+    """The echo of a recording is the recording, late by the delay that was drawn."""
+    rng = np.random.default_rng(1)
+    ref = (3000 * rng.standard_normal(12 * SAMPLE_RATE)).astype(np.int16)
+    pair = EchoPair(ref // 4, ref, 0.0, 0.0)
+    talker = Clip(ref, "mine", "a")
+    recorded = 0
+    for seed in range(10):
+        scene = Scene(Talk.FAR, Change.NONE, delay_ms=50)
+        mixture = make_mixture(
+            scene, Sources([talker], [talker], [], [pair]), 4.0, np.random.default_rng(seed)
+        )
+        late = mixture.echo[800:]
+        path = np.dot(late, mixture.ref[:-800]) / (np.linalg.norm(late) * np.linalg.norm(mixture.ref[:-800]))
+        recorded += path > 0.999  # nothing but gain and delay lies between them
+    assert 5 <= recorded < 10  # some echoes are simulated all the same
