@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from aec_core.config import LinearName
-from aec_core.evaluate.measure import Scores, canceller, measure, unprocessed
+from aec_core.evaluate.measure import Judges, Scores, measure
+from aec_core.evaluate.peers import find_peers
 from aec_core.evaluate.report import markdown, summary, targets
 from aec_core.evaluate.scenarios import groups, make_calls
+from aec_core.evaluate.systems import BETAS, peer_system, shipped, unprocessed
 from aec_core.train.sources import load_sources
 
 
@@ -38,7 +40,11 @@ def evaluate(options: EvaluateOptions, progress: Callable[[int, int], None]) -> 
     """
     if not options.manifest.is_file():
         raise FileNotFoundError(f"no manifest at {options.manifest}")
-    systems = [unprocessed(), canceller(options.model, options.linear)]
+    systems = [
+        unprocessed(),
+        shipped(options.model, options.linear, BETAS),
+        *map(peer_system, find_peers()[0]),
+    ]
     clips = options.clips * len(groups())
     steps, total = 0, clips * (1 + len(systems))
 
@@ -50,7 +56,7 @@ def evaluate(options: EvaluateOptions, progress: Callable[[int, int], None]) -> 
     calls = make_calls(load_sources(options.manifest, options.split), options.clips, options.seed, step)
     results: dict[str, Scores] = {}
     for system in systems:
-        results.update(measure(system, calls, step))
+        results.update(measure(system, calls, Judges(), step))
     means = summary(results)
     return {"systems": means, "targets": targets(means)}
 

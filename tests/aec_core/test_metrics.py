@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aec_core.metrics import erle_db, near_kept_db, power_db, sdr_db
+from aec_core.metrics import erle_curve_db, erle_db, near_kept_db, power_db, recovery_s, sdr_db
 from tests.aec_core.signals import speech_like, white
 
 
@@ -34,3 +34,26 @@ def test_sdr_forgives_a_filter_of_less_than_256_taps():
 def test_near_kept_sees_the_level_and_ignores_what_is_independent():
     near = speech_like(4)
     assert near_kept_db(near, 0.5 * near + white(near.shape, seed=2)) == pytest.approx(-6, abs=0.5)
+
+
+def test_near_kept_forgives_turned_phases():
+    near = speech_like(4)
+    turned = np.convolve(near, [0.6, 0, 0, 0, 0, 0, 0.8])[: len(near)]
+    assert near_kept_db(near, turned) == pytest.approx(power_db(turned) - power_db(near), abs=0.01)
+
+
+def test_erle_curve_has_no_value_in_pauses():
+    mic = np.concatenate([white((16000,)), 1e-3 * white((16000,))])
+    curve = erle_curve_db(mic, 0.1 * mic)
+    assert len(curve) == (32000 - 4000) // 320 + 1
+    np.testing.assert_allclose(curve[:37], 20, atol=1e-6)
+    assert np.isnan(curve[50:]).all()
+
+
+def test_recovery_is_counted_from_the_change():
+    mic, at = white((8 * 16000,)), 3 * 16000
+    gain = np.full(len(mic), 0.01, np.float32)
+    gain[at : at + 8000] = 1.0  # half a second of full echo
+    assert recovery_s(mic, gain * mic, at) == pytest.approx(0.75, abs=0.02)
+    assert recovery_s(mic, 0.01 * mic, at) == pytest.approx(0.25)
+    assert recovery_s(mic, mic, at) == pytest.approx(5)

@@ -9,10 +9,12 @@ import soundfile as sf
 
 pytest.importorskip("pesq")
 
-from aec_core.evaluate.measure import canceller, measure, pesq_wb, score, unprocessed
+from aec_core.evaluate.measure import Judges, measure, score
+from aec_core.evaluate.quality import pesq
 from aec_core.evaluate.report import summary
 from aec_core.evaluate.run import EvaluateOptions, evaluate, write_report
 from aec_core.evaluate.scenarios import SERS_DB, Call, groups, make_calls
+from aec_core.evaluate.systems import BETAS, shipped, unprocessed
 from aec_core.train.mixtures import Mixture, Scene, Talk
 from aec_core.train.sources import load_sources
 from tests.aec_core.signals import speech_like
@@ -47,7 +49,7 @@ def test_evaluate_reports_every_system_and_target(manifest, tmp_path):
     options = EvaluateOptions(manifest, clips=1)
     report = evaluate(options, lambda done, total: steps.append((done, total)))
     assert steps[-1][0] == steps[-1][1]
-    assert set(report["systems"]) == {"no processing", "linear stage", "β 0.2", "β 0.6"}
+    assert set(report["systems"]) >= {"no processing", "linear stage", "β 0.2", "β 0.6"}
     for system in report["systems"].values():
         assert set(system["pesq_wb"]) == {str(ser) for ser in SERS_DB}
     assert report["systems"]["no processing"]["erle_db"] == 0
@@ -61,27 +63,26 @@ def test_evaluate_reports_every_system_and_target(manifest, tmp_path):
 def test_outputs_are_scored_in_time_with_the_call(manifest):
     """With every clip's own linear output the near end alone is kept: an offset would ruin the SDR."""
     calls = [call for call in make_calls(load_sources(manifest, "test"), 2, 3) if call.name == "near"]
-    means = {
-        name: scores["sdr_db"]["near"] for name, scores in measure(canceller(None, None), calls, int).items()
-    }
-    clean = measure(unprocessed(), calls, int)["no processing"]["sdr_db"]["near"]
+    cleaned = measure(shipped(None, None, BETAS), calls, Judges(), int)
+    means = {name: scores["sdr_db"]["near"] for name, scores in cleaned.items()}
+    clean = measure(unprocessed(), calls, Judges(), int)["no processing"]["sdr_db"]["near"]
     assert np.mean(means["linear stage"]) > np.mean(clean) - 6
 
 
 def test_score_of_known_outputs():
     near, silent = speech_like(8), np.zeros(128000, np.float32)
     far = Call("far, none", Mixture(near, near, silent, near, Scene(Talk.FAR), 0.0))
-    assert score(far, 0.01 * near)["erle_after_3s_db"] == pytest.approx(40, abs=0.01)
+    assert score(far, 0.01 * near, Judges())["erle_after_3s_db"] == pytest.approx(40, abs=0.01)
     double = Call("double, 0 dB", Mixture(near, near, near, silent, Scene(Talk.DOUBLE), 0.0))
-    scores = score(double, near)
+    scores = score(double, near, Judges())
     assert scores["sdr_db"] > 60
     assert scores["near_kept_db"] == pytest.approx(0, abs=0.01)
 
 
 def test_pesq_of_silence_is_none_and_of_equal_signals_is_the_best():
-    assert pesq_wb(np.zeros(16000), np.zeros(16000)) is None
+    assert pesq(np.zeros(16000), np.zeros(16000), "wb") is None
     near = speech_like(4)
-    assert pesq_wb(near, near) == pytest.approx(4.64, abs=0.01)
+    assert pesq(near, near, "wb") == pytest.approx(4.64, abs=0.01)
 
 
 def test_missing_manifest_and_empty_split_are_clear(manifest, tmp_path):
