@@ -74,8 +74,10 @@ def _fan(rng: np.random.Generator) -> _Audio:
 
 
 def _hum(rng: np.random.Generator) -> _Audio:
-    """Mains under hiss."""
-    return _harmonics(float(rng.choice([50, 60])), 12, rng) + 0.3 * rng.standard_normal(_N)
+    """Mains, never quite at their frequency, under hiss."""
+    return _harmonics(
+        float(rng.choice([50, 60])) + rng.uniform(-0.1, 0.1), 12, rng
+    ) + 0.3 * rng.standard_normal(_N)
 
 
 def _keys(rng: np.random.Generator) -> _Audio:

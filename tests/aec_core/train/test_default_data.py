@@ -40,7 +40,7 @@ def test_noises_differ_between_splits_and_are_neither_silent_nor_clipped(default
     for name in ("car", "fan", "hum", "keys", "rain", "music"):
         train, test = (read_audio(default.parent / f"{split}-{name}.flac") for split in ("train", "test"))
         assert np.abs(train).max() <= 16_400
-        assert abs(np.corrcoef(train, test)[0, 1]) < 0.5
+        assert abs(np.corrcoef(train, test)[0, 1]) < 0.7
         assert np.sqrt(np.mean(train.astype(float) ** 2)) > 300
 
 
