@@ -28,9 +28,12 @@ class _Mixture:
     spectra: Tensor  # (batch, frames, bins), of the error
     clean: Tensor
     power: Tensor  # of the error
-    loudness: Tensor  # of the error, compressed
+    size: Tensor  # (batch,): of the error's compressed magnitudes
     share: Tensor  # (batch,): how much a clip counts
     active: Tensor  # (batch,): clips with a near end
+
+    def first(self, clips: int) -> _Mixture:
+        return self if clips == len(self.near) else _Mixture(*(x[:clips] for x in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Criterion:
         """Return the last stage's terms, and `total`, the weighted sum over all stages: scalars.
 
         Args:
-            masks: Of each stage, `(batch, frames, bins)`.
+            masks: Of each stage, `(clips, frames, bins)`: of the clips that it sees.
             error: Output of the linear stage, `(batch, frames * hop)`.
             near: Clean near end, the same shape.
         """
@@ -61,7 +64,7 @@ class Criterion:
         terms: dict[str, Tensor] = {}
         total = error.new_zeros(())
         for stage, (near_mask, echo_mask) in zip(self._stages, masks, strict=True):
-            terms = self._stage(mixture, stage, near_mask, echo_mask)
+            terms = self._stage(mixture.first(len(near_mask)), stage, near_mask, echo_mask)
             total = total + stage.weight * terms["loss"]
         return {**terms, "total": total}
 
@@ -69,20 +72,22 @@ class Criterion:
         spectra, clean = analyse(error), analyse(near)
         power, active = _power(spectra), _audible(near)
         share = torch.where(active, 1.0, self._weights.no_near)
-        return _Mixture(error, near, spectra, clean, power, compress(power), share, active)
+        return _Mixture(error, near, spectra, clean, power, _size(compress(power)), share, active)
 
     def _stage(
         self, mixture: _Mixture, stage: Stage, near_mask: Tensor, echo_mask: Tensor
     ) -> dict[str, Tensor]:
         weights = self._weights
         left, left_spectra = mixture.error - mixture.near, mixture.spectra - mixture.clean  # echo, and noise
-        near = mixture.near + stage.residual * left
-        target = _Target(near, mixture.clean + stage.residual * left_spectra, mixture.active)
+        target = _Target(mixture.near, mixture.clean, mixture.active)
+        if stage.residual:
+            near = mixture.near + stage.residual * left
+            target = _Target(near, mixture.clean + stage.residual * left_spectra, mixture.active)
+            left, left_spectra = (1 - stage.residual) * left, (1 - stage.residual) * left_spectra
         terms = self._terms(mixture, near_mask, target, weights.muting, weights.pmsqe)
         loss = self._weighted(terms)
         if weights.echo_mask:
-            gain = 1 - stage.residual
-            leaving = _Target(gain * left, gain * left_spectra, _audible(gain * left))
+            leaving = _Target(left, left_spectra, _audible(left))
             of_echo = self._terms(mixture, echo_mask, leaving, muting=1.0, pmsqe=0.0)
             loss = loss + weights.echo_mask * self._weighted(of_echo)
             terms.update({f"{name}_echo": term for name, term in of_echo.items()})
@@ -94,10 +99,11 @@ class Criterion:
         weights, share = self._weights, mixture.share
         audio = resynthesise(mask, mixture.spectra)
         terms = {"snr": (share * thresholded_snr_db(audio, target.audio, mixture.error)).mean()}
-        passed, wanted = mask.square() * mixture.power, _power(target.spectra)
+        passed, wanted = mask * mask * mixture.power, _power(target.spectra)
         if weights.magnitude:
-            distance = compressed_distance(compress(passed), compress(wanted), mixture.loudness, muting)
-            terms["magnitude"] = (share * distance).mean()
+            compressed = compress(wanted)
+            distance = compressed_distance(passed, compressed, muting)
+            terms["magnitude"] = (share * distance / (_size(compressed) + 0.1 * mixture.size + 1)).mean()
         of_audible = partial(_mean_over, target.audible)
         if weights.modulation:
             frames = _frame_weights(wanted, mixture.power)
@@ -119,6 +125,10 @@ def _mean_over(some: Tensor, loss: Callable[..., Tensor], *signals: Tensor) -> T
 
 def _power(spectra: Tensor) -> Tensor:
     return spectra.real.square().addcmul_(spectra.imag, spectra.imag)
+
+
+def _size(compressed: Tensor) -> Tensor:
+    return compressed.square().sum((-1, -2))
 
 
 def _audible(audio: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch.autograd.function import Function
 
 _TAU = _ETA = 1e-3
 _EXPONENT = 0.3
+_TINY = 1e-8  # of power: a square root alone has no gradient at zero
 
 
 @dataclass(frozen=True)
@@ -49,38 +50,37 @@ def thresholded_snr_db(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
     )
 
 
-def compressed_distance(estimate: Tensor, target: Tensor, mixture: Tensor, muting: float = 1.0) -> Tensor:
-    """Return the distance of compressed magnitudes, `(batch,)`, relative to their size.
+def compress(power: Tensor) -> Tensor:
+    """Return magnitudes to the power of 0.3, from their squares; without a gradient."""
+    # torch's `pow` costs twice a logarithm and an exponential.
+    return (power.detach() + _TINY).log_().mul_(_EXPONENT / 2).exp_()
+
+
+def compressed_distance(power: Tensor, target: Tensor, muting: float = 1.0) -> Tensor:
+    """Return the squared distance of compressed magnitudes from a target's, `(batch,)`.
 
     Args:
-        estimate: From `compress`, `(batch, frames, bins)`.
-        target: The same.
-        mixture: The same.
+        power: Squared magnitudes of the estimate, `(batch, frames, bins)`.
+        target: From `compress`, the same shape.
         muting: How often magnitudes below the target's count.
     """
-    difference = estimate - target
-    distance = difference.square().sum((-1, -2))
-    if muting != 1:
-        distance = distance + (muting - 1) * difference.clamp(max=0).square().sum((-1, -2))
-    return distance / (target.square().sum((-1, -2)) + 0.1 * mixture.square().sum((-1, -2)) + 1.0)
+    return _CompressedDistance.apply(power, target, muting)
 
 
-def compress(power: Tensor) -> Tensor:
-    """Return magnitudes to the power of 0.3, from their squares."""
-    return _Compress.apply(power)
-
-
-class _Compress(Function):
-    """A square root alone has no gradient at zero, and torch's `pow` costs twice a logarithm and `exp`."""
+class _CompressedDistance(Function):
+    """One function, because these arrays are large and every step between would make another."""
 
     @staticmethod
-    def forward(ctx: Any, power: Tensor) -> Tensor:
-        floored = power + 1e-8
-        compressed = floored.log().mul_(_EXPONENT / 2).exp_()
-        ctx.save_for_backward(floored, compressed)
-        return compressed
+    def forward(ctx: Any, power: Tensor, target: Tensor, muting: float) -> Tensor:
+        compressed = compress(power)
+        missing = compressed - target
+        below = missing.clamp(max=0).mul_(muting - 1)
+        distance = (missing * missing).addcmul_(missing, below).sum((-1, -2))
+        ctx.save_for_backward(power, compressed, missing.add_(below))
+        return distance
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        (grad,), (floored, compressed) = grad_outputs, ctx.saved_tensors
-        return (compressed / floored).mul_(grad).mul_(_EXPONENT / 2)
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (grad,), (power, compressed, missing) = grad_outputs, ctx.saved_tensors
+        slope = missing.mul(compressed).div_(power + _TINY)
+        return slope.mul_(_EXPONENT * grad[:, None, None]), None, None

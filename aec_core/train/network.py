@@ -68,14 +68,15 @@ class Network(nn.Module):
         self.heads = nn.ModuleList(Heads() for _ in stages)
 
     def forward(self, features: Tensor) -> list[Masks]:
-        """Map `(batch, time, 240)` to the masks of each stage."""
+        """Map `(batch, time, 240)` to the masks of each stage, for the clips that it sees."""
         x = torch.relu(self.input((features - self.mean) / self.std))
         masks: list[Masks] = []
-        heads = {stage.layers: head for stage, head in zip(self.stages, heads_of(self), strict=True)}
-        for below, layer in enumerate(self.layers, 1):
-            x = layer(x)
-            if below in heads:
-                masks.append(heads[below](x))
+        layers, below = layers_of(self), 0
+        for stage, heads in zip(self.stages, heads_of(self), strict=True):
+            for layer in layers[below : stage.layers]:
+                x = layer(x)
+            masks.append(heads(x[: stage.clips(len(x))]))
+            below = stage.layers
         return masks
 
 

@@ -76,9 +76,9 @@ class _Power(Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (grad,), (spectra, window) = grad_outputs, ctx.saved_tensors
         size, hop = len(window), len(window) // 2
-        scaled = grad * size
-        scaled[..., [0, -1]] *= 2
-        frames = torch.fft.irfft(scaled * spectra, n=size) * window
+        slope = spectra * (size * grad)
+        slope[..., [0, -1]] *= 2
+        frames = torch.fft.irfft(slope, n=size).mul_(window)
         batch, count = frames.shape[:2]
         out = grad.new_zeros(batch, ctx.length)
         out[:, : count * hop] += frames[..., :hop].reshape(batch, -1)

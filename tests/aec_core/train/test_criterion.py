@@ -97,6 +97,17 @@ def test_a_stages_target_is_near_end_speech_with_less_echo(near, rest):
     assert both["snr"] == last["snr"]
 
 
+def test_a_stage_is_judged_on_the_clips_that_it_sees(near, rest):
+    criterion = Criterion(LossWeights(), CPU, (replace(PROGRESSIVE[0], weight=1.0), PROGRESSIVE[-1]))
+    error, clean = torch.cat([near + rest, rest]), torch.cat([near, torch.zeros_like(near)])
+    of_first = Criterion(LossWeights(), CPU, (replace(PROGRESSIVE[0], weight=1.0), PROGRESSIVE[-1]))
+    seen = (masks(0.7), masks(0.3))
+    both = criterion([seen, (masks(0.5, 2), masks(0.5, 2))], error, clean)
+    alone = of_first([seen, (masks(0.5), masks(0.5))], near + rest, near)
+    stage_loss = both["total"] - both["loss"]
+    torch.testing.assert_close(stage_loss, alone["total"] - alone["loss"], rtol=1e-4, atol=1e-3)
+
+
 def test_without_a_near_end_the_gate_should_close(rest):
     silent = torch.zeros_like(rest)
     closed, half, opened = (judge(masks(m), masks(1.0), rest, silent) for m in (0.0, 0.5, 1.0))

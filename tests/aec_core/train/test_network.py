@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -113,13 +115,23 @@ def scrambled(stages):
 @torch.no_grad()
 def test_every_stage_can_be_served():
     """Layers above a stage pass on what they get, so that a stage's export is a whole checkpoint."""
-    network, weights = scrambled(PROGRESSIVE), random_weights(3)
-    features = features_like(weights)
+    features = features_like(random_weights(3))
+    whole = tuple(replace(stage, share=1.0) for stage in PROGRESSIVE)
+    network = scrambled(whole)
     for stage, trained in enumerate(network(torch.from_numpy(features))):
         exported = export_weights(network, stage)
         assert {name: array.shape for name, array in exported.items()} == SHAPES
         for ours, served in zip(trained, serve(exported, features), strict=True):
             np.testing.assert_allclose(ours.numpy(), served, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_stage_sees_its_share_of_the_clips():
+    network = scrambled(PROGRESSIVE)
+    masks = network(torch.randn(6, 5, FEATURES))
+    assert [len(near) for near, _ in masks] == [len(echo) for _, echo in masks] == [2, 2, 6]
+    whole = scrambled(tuple(replace(stage, share=1.0) for stage in PROGRESSIVE))
+    assert len(whole(torch.randn(6, 5, FEATURES))[0][0]) == 6
 
 
 def test_the_last_stage_is_exported_and_the_other_heads_are_dropped():
@@ -140,7 +152,13 @@ def test_every_stage_starts_from_imported_heads():
 
 @pytest.mark.parametrize(
     "stages",
-    [(), (Stage(6, 0.0, 1.0),), (Stage(9, 0.1, 1.0),), (Stage(6, 0.1, 1.0), Stage(3, 0.1, 1.0), *FINAL)],
+    [
+        (),
+        (Stage(6, 0.0, 1.0),),
+        (Stage(9, 0.1, 1.0),),
+        (Stage(3, 0.1, 1.0, share=0.0), *FINAL),
+        (Stage(6, 0.1, 1.0), Stage(3, 0.1, 1.0), *FINAL),
+    ],
 )
 def test_stages_that_do_not_end_in_a_whole_network_are_refused(stages):
     with pytest.raises(ValueError, match="stage"):
