@@ -25,8 +25,6 @@ from aec_core.train.mixtures import make_mixture, random_scene
 from aec_core.train.sources import Sources, load_sources
 from aec_core.types import HOP, Samples
 
-logger = logging.getLogger(__name__)
-
 CLIPS = 24  # of one shard: they pass the front end together
 RECIPE = 3  # goes into the cache key: raise it when a mixture is made in another way
 
@@ -88,6 +86,10 @@ def prepare(
         cache: Folder for data sets; each has a folder named by the hash of its settings.
         workers: Processes that make shards; interrupted work is taken up where it stopped.
         progress: Called with the number of shards that are there, and of all.
+
+    Raises:
+        ValueError: If the manifest is none, or no usable speech is left. What it lists and cannot be
+            used is logged by reason, and in `skipped.csv` beside the shards.
     """
     folder = cache / _key(data, aec)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +98,8 @@ def prepare(
     progress(len(paths) - len(missing), len(paths))
     if not missing:
         return paths
+    # Once before the workers do: one that cannot start would be started again for ever.
+    load_sources(data.manifest, data.split, folder / "skipped.csv")
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers, _start_worker, (data, aec)) as pool:
         for done, _ in enumerate(pool.imap_unordered(_make_shard, missing), 1):
@@ -139,6 +143,7 @@ _worker: tuple[Sources, DataConfig, AecConfig] | None = None  # what a worker pr
 
 def _start_worker(data: DataConfig, aec: AecConfig) -> None:
     global _worker
+    logging.getLogger("aec_core.train").setLevel(logging.ERROR)  # what is skipped was said by `prepare`
     _worker = load_sources(data.manifest, data.split), data, aec
 
 

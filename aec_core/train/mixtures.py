@@ -58,6 +58,7 @@ class Mixture:
     echo: Wave
     scene: Scene
     delay_ms: float
+    rt60_s: float = float("nan")  # of the room that the talker is in, and a simulated echo
 
 
 def random_scene(rng: np.random.Generator, merged: bool = True) -> Scene:
@@ -94,6 +95,7 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
         (limit * echo).astype(np.float32),
         scene,
         delay_ms,
+        room.rt60,
     )
 
 

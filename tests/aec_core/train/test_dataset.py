@@ -106,6 +106,16 @@ def test_prepare_takes_up_interrupted_work(tmp_path, data, shard):
     assert prepare(data, AecConfig(), tmp_path, 0, lambda *_: None) == paths
 
 
+def test_a_bad_manifest_ends_it_before_a_worker_starts_and_skipped_files_are_listed(tmp_path, caplog):
+    (tmp_path / "bad").mkdir()
+    bad = write_manifest(tmp_path / "bad", [("none.wav", "speech", "x", "a", "train", "")])
+    with pytest.raises(ValueError, match="no usable speech"):
+        prepare(DataConfig(bad, "train", 0.1), AecConfig(), tmp_path, 1, lambda *_: None)
+    (listing,) = tmp_path.glob("train-*/skipped.csv")
+    assert listing.read_text().splitlines()[1] == f"{tmp_path / 'bad' / 'none.wav'},missing"
+    assert "1 of 1 clips of split train were skipped: 1 missing (none.wav)" in caplog.text
+
+
 def test_the_key_is_of_what_decides_the_content(manifest, data, tmp_path):
     key, aec = _key(data, AecConfig()), AecConfig()
     assert _key(replace(data, hours=5), aec) == key  # more of the same
