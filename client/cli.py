@@ -8,6 +8,7 @@ from client.commands.bench import bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
 from client.commands.evaluate import evaluate
+from client.commands.mixtures import mixtures
 from client.commands.serve import serve
 from client.commands.stream import stream
 from client.commands.train import train
@@ -31,6 +32,7 @@ app.command(rich_help_panel=RUN)(stream)
 app.command(rich_help_panel=MEASURE)(bench)
 app.command(rich_help_panel=MEASURE)(evaluate)
 app.command(rich_help_panel=MEASURE)(train)
+app.command(rich_help_panel=MEASURE)(mixtures)
 
 
 def main() -> None:

@@ -77,11 +77,11 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
     if scene.talk in (Talk.DOUBLE, Talk.NEAR):
         spoken = sources.near(n, rng) if scene.merged else sources.one_talker(n, rng)
         near = fftconvolve(spoken, room.near)[:n]
-        near *= 10 ** (rng.uniform(-38, -16) / 20) / _active_rms(near)
+        near *= 10 ** (rng.uniform(-38, -16) / 20) / active_rms(near)
     echo = _set_level(echo, near, scene, rng)
     noise = sources.noise(n, rng)
     snr = scene.snr_db if scene.snr_db is not None else rng.uniform(10, 40)
-    loudest = max(_active_rms(near), 0.3 * _active_rms(echo), 1e-3)
+    loudest = max(active_rms(near), 0.3 * active_rms(echo), 1e-3)
     noise *= loudest * 10 ** (-snr / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
     mic = echo + near + noise
     if scene.system_aec:
@@ -129,7 +129,7 @@ def _echo(
 
 def _reference(sources: Sources, n: int, rng: np.random.Generator) -> Wave:
     ref = sources.far(n, rng)
-    ref *= 10 ** (rng.uniform(-34, -12) / 20) / _active_rms(ref)
+    ref *= 10 ** (rng.uniform(-34, -12) / 20) / active_rms(ref)
     return np.clip(ref, -1, 1)
 
 
@@ -166,9 +166,9 @@ def _set_level(echo: Wave, near: Wave, scene: Scene, rng: np.random.Generator) -
     if not echo.any():
         return echo
     if scene.talk == Talk.FAR:
-        return echo * 10 ** (rng.uniform(-42, -8) / 20) / _active_rms(echo)
+        return echo * 10 ** (rng.uniform(-42, -8) / 20) / active_rms(echo)
     ser = scene.ser_db if scene.ser_db is not None else rng.uniform(-25, 15)
-    return echo * _active_rms(near) / _active_rms(echo) * 10 ** (-ser / 20)
+    return echo * active_rms(near) / active_rms(echo) * 10 ** (-ser / 20)
 
 
 def _system_aec(mic: Wave, echo: Wave, near: Wave, rng: np.random.Generator) -> Wave:
@@ -190,7 +190,7 @@ def _system_aec(mic: Wave, echo: Wave, near: Wave, rng: np.random.Generator) -> 
     return (mic - share * echo) * gate
 
 
-def _active_rms(x: Wave) -> float:
+def active_rms(x: Wave) -> float:
     """RMS over the 20 ms frames within 30 dB of the loudest one."""
     power = np.mean(x[: len(x) // 320 * 320].reshape(-1, 320) ** 2, axis=1)
     loud = power > 1e-3 * power.max()
