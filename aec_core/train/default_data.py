@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 from scipy.signal import butter, lfilter, sosfilt
 
-from aec_core.train.manifest import write_manifest
+from aec_core.train.manifest import borrow_speech, write_manifest
 from aec_core.types import SAMPLE_RATE
 
 HOURS = 0.5  # of mixtures: seven minutes of voices carry no more
@@ -42,6 +42,27 @@ def default_manifest(cache: Path) -> Path:
             lines.append({"path": path.name, "kind": kind, "corpus": "made", "speaker": name, "split": split})
     write_manifest(folder / "manifest.csv", lines)
     return folder / "manifest.csv"
+
+
+def complete(manifests: Sequence[Path], cache: Path) -> tuple[Path, ...]:
+    """Return manifests that can be mixed: the default one for none, and people for recorded echoes.
+
+    A manifest of echoes alone takes near ends and noises from the others, or else from the default one.
+
+    Raises:
+        FileNotFoundError: If there is no such manifest.
+        ValueError: If one is no manifest.
+    """
+    for manifest in manifests:
+        if not manifest.is_file():
+            raise FileNotFoundError(f"no manifest at {manifest}")
+    if not manifests:
+        return (default_manifest(cache),)
+    whole: list[Path] = []
+    for number, manifest in enumerate(manifests):
+        others = [*manifests[:number], *manifests[number + 1 :]] or [default_manifest(cache)]
+        whole.append(borrow_speech(manifest, others, cache / "borrowed"))
+    return tuple(whole)
 
 
 def _write(path: Path, audio: _Audio) -> None:

@@ -3,8 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from aec_core.train.default_data import default_manifest
-from aec_core.train.manifest import read_audio, read_rows
+from aec_core.train.default_data import complete, default_manifest
+from aec_core.train.manifest import read_audio, read_rows, write_manifest
 from aec_core.train.sources import load_sources
 from aec_core.types import SAMPLE_RATE
 
@@ -48,3 +48,23 @@ def test_a_second_call_changes_nothing(default):
     before = {path: path.read_bytes() for path in default.parent.iterdir()}
     assert default_manifest(default.parent.parent) == default
     assert {path: path.read_bytes() for path in default.parent.iterdir()} == before
+
+
+def test_without_manifests_the_default_is_taken_and_missing_ones_are_named(default, tmp_path):
+    cache = default.parent.parent
+    assert complete([], cache) == (default,)
+    with pytest.raises(FileNotFoundError, match=r"no manifest at .*none\.csv"):
+        complete([default, tmp_path / "none.csv"], cache)
+
+
+def test_echoes_take_people_from_the_other_manifest_or_the_default(default, tmp_path):
+    cache = default.parent.parent
+    line = {"path": "a.wav", "corpus": "mine", "speaker": "a", "split": "train"}
+    phone, speech = tmp_path / "phone.csv", tmp_path / "speech.csv"
+    write_manifest(phone, [{**line, "kind": "echo", "ref": "ref.wav"}])
+    write_manifest(speech, [{**line, "kind": "speech"}])
+    alone, with_speech = complete([phone], cache)[0], complete([phone, speech], cache)
+    assert with_speech[1] == speech
+    for path, people in ((alone, 40), (with_speech[0], 1)):
+        kinds = [row.kind for row in read_rows(path, "train")]
+        assert (kinds.count("echo"), kinds.count("near")) == (1, people)
