@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _NEAR_SHARE = {"librispeech": 0.45, "rhasspy": 0.25, "vctk": 0.05, "gcompris": 0.15, "audio_cmn": 0.1}
 _MIN_DYNAMICS_DB = 22.0  # of a target: a recording with less is noisy
 _UNEQUAL_S = 0.1  # between an echo and its reference: worth a word
-_RECORDED_SHARE = 0.8  # of echoes, where a manifest has recorded ones
+_RECORDED_SHARE = 0.8  # of echoes, where a manifest has recorded ones and other far ends, too
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Sources:
     def __init__(
         self, near: list[Clip], far: list[Clip], noise: list[Clip], pairs: Sequence[EchoPair] = ()
     ) -> None:
+        """Without a far end, what the recorded echoes played serves, and all echoes are recorded."""
+        played = [Clip(pair.ref, "echo", f"echo/{at}") for at, pair in enumerate(pairs)]
+        self._recorded_share = _RECORDED_SHARE if far else 1.0
+        far = far or played
         if not near or not far:
             raise ValueError("no usable speech: need at least one near-end and one far-end clip")
         self._near, self._far, self._noise, self._pairs = _grouped(near), far, noise, pairs
@@ -94,7 +98,7 @@ class Sources:
 
     def recorded(self, rng: np.random.Generator) -> EchoPair | None:
         """Draw a recorded echo, or None where one is to be simulated: without recordings, always."""
-        if not self._pairs or rng.random() >= _RECORDED_SHARE:
+        if not self._pairs or rng.random() >= self._recorded_share:
             return None
         return self._pairs[int(rng.integers(len(self._pairs)))]
 
@@ -183,8 +187,7 @@ class _Clips:
 
     def sources(self) -> Sources:
         known = [clip for clip in self.clean if clip.corpus in _NEAR_SHARE]
-        played = [Clip(pair.ref, "echo", f"echo/{at}") for at, pair in enumerate(self.pairs)]
-        return Sources(known or self.clean or self.near, self.far or played, self.noise, self.pairs)
+        return Sources(known or self.clean or self.near, self.far, self.noise, self.pairs)
 
 
 def _clip(row: Row) -> Clip:
