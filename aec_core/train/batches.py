@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,6 @@ from aec_core.train.dataset import Shard
 from aec_core.types import HOP, Samples
 
 _REFERENCE = slice(2 * MELS, 3 * MELS)
-_MEL_MASKS, _MEL_WIDTH = 2, 27
-_TIME_MASKS, _TIME_WIDTH = 2, 50
-_TIME_SHARE = 0.2  # of a crop that masks may cover, all together
 
 
 class Batches:
@@ -36,8 +34,11 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         while True:
             items = [self._clip(self.rng) for _ in range(self._batch)]
-            features, error, near = (np.stack(part).astype(np.float32) for part in zip(*items, strict=True))
-            yield torch.from_numpy(features), torch.from_numpy(error), torch.from_numpy(near)
+            # torch widens float16 twice as fast as NumPy.
+            features, error, near = (
+                torch.from_numpy(np.stack(part)).float() for part in zip(*items, strict=True)
+            )
+            yield features, error, near
 
     def _clip(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shard = self._shards[rng.integers(len(self._shards))]
@@ -48,20 +49,32 @@ class Batches:
         return shard.features[clip, start : start + frames], shard.error[clip, audio], shard.near[clip, audio]
 
 
-def mask_reference(features: Tensor, mean: Tensor, rng: np.random.Generator) -> Tensor:
-    """SpecAugment on the reference alone (paper, section III-A): masked cells take the mean."""
-    features = features.clone()
-    batch, frames, _ = features.shape
-    for item in range(batch):
-        reference = features[item, :, _REFERENCE]
-        for _ in range(rng.integers(_MEL_MASKS + 1)):
-            width = int(rng.integers(_MEL_WIDTH + 1))
+@dataclass(frozen=True)
+class SpecAugment:
+    """Masks on the reference alone, in which features take their mean (paper, section III-A)."""
+
+    mel_masks: int = 2
+    mel_width: int = 27
+    time_masks: int = 2
+    time_width: int = 50  # frames
+    time_share: float = 0.2  # of a crop that masks in time may cover, all together
+
+    def __call__(self, features: Tensor, mean: Tensor, rng: np.random.Generator) -> Tensor:
+        """Return a masked copy of features `(batch, frames, 240)`; `mean` is theirs, `(240,)`."""
+        features = features.clone()
+        for item in features:
+            self._mask(item[:, _REFERENCE], mean[_REFERENCE], rng)
+        return features
+
+    def _mask(self, reference: Tensor, mean: Tensor, rng: np.random.Generator) -> None:
+        frames = len(reference)
+        for _ in range(rng.integers(self.mel_masks + 1)):
+            width = int(rng.integers(self.mel_width + 1))
             low = int(rng.integers(MELS - width + 1))
-            reference[:, low : low + width] = mean[_REFERENCE][low : low + width]
-        left = int(_TIME_SHARE * frames)
-        for _ in range(rng.integers(_TIME_MASKS + 1)):
-            width = int(rng.integers(min(_TIME_WIDTH, left) + 1))
+            reference[:, low : low + width] = mean[low : low + width]
+        left = int(self.time_share * frames)
+        for _ in range(rng.integers(self.time_masks + 1)):
+            width = int(rng.integers(min(self.time_width, left) + 1))
             left -= width
             start = int(rng.integers(frames - width + 1))
-            reference[start : start + width] = mean[_REFERENCE]
-    return features
+            reference[start : start + width] = mean

@@ -45,7 +45,7 @@ class Heads(nn.Module):
         self.echo = nn.Linear(HIDDEN, BINS)
 
     def forward(self, x: Tensor) -> Masks:
-        return torch.sigmoid(self.near(x)), torch.sigmoid(self.echo(x))
+        return torch.sigmoid(self.near(x).float()), torch.sigmoid(self.echo(x).float())
 
 
 class Network(nn.Module):
@@ -69,7 +69,8 @@ class Network(nn.Module):
 
     def forward(self, features: Tensor) -> list[Masks]:
         """Map `(batch, time, 240)` to the masks of each stage, for the clips that it sees."""
-        x = torch.relu(self.input((features - self.mean) / self.std))
+        # The sum over layers stays in single precision where autocast narrows their matrices.
+        x = torch.relu(self.input((features - self.mean) / self.std)).float()
         masks: list[Masks] = []
         layers, below = layers_of(self), 0
         for stage, heads in zip(self.stages, heads_of(self), strict=True):

@@ -17,6 +17,7 @@ from aec_core.config import AecConfig
 from aec_core.train import loop
 from aec_core.train.batches import Batches
 from aec_core.train.dataset import DataConfig, prepare
+from aec_core.train.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class TrainOptions:
     threads: int = 1
     seed: int = 1
     device: str = "cpu"
+    precision: loop.Precision = "fp32"
 
 
 def train(options: TrainOptions) -> Path:
@@ -49,7 +51,10 @@ def train(options: TrainOptions) -> Path:
     torch.set_num_threads(options.threads)
     initial = _initial_weights(options.init)
     aec = AecConfig()
-    config = loop.TrainConfig(options.hours, seed=options.seed, device=options.device)
+    config = loop.TrainConfig(
+        options.hours, seed=options.seed, device=options.device, precision=options.precision
+    )
+    keep_freed_memory()
     with _bar("{task.completed}/{task.total} shards") as bar:
         paths: list[Path] = []
         for data in sets:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aec_core.features import FEATURES, MELS
-from aec_core.train.batches import Batches, mask_reference
+from aec_core.train.batches import Batches, SpecAugment
 from aec_core.types import HOP
 
 REFERENCE = slice(2 * MELS, 3 * MELS)
@@ -60,7 +60,7 @@ def masked():
     """`(before, after)` of 64 crops, with a mean that no feature has."""
     features, mean = torch.randn(64, 240, FEATURES), torch.full((FEATURES,), 100.0)
     mean[REFERENCE] += torch.arange(MELS)
-    return features, mask_reference(features, mean, np.random.default_rng(0)), mean
+    return features, SpecAugment()(features, mean, np.random.default_rng(0)), mean
 
 
 def test_specaugment_touches_the_reference_alone_and_copies(masked):
@@ -83,5 +83,5 @@ def test_masked_cells_take_the_mean_in_bands_and_in_spans(masked):
 
 def test_short_crops_are_masked_within_their_share():
     features, mean = torch.randn(64, 10, FEATURES), torch.full((FEATURES,), 100.0)
-    after = mask_reference(features, mean, np.random.default_rng(1))
+    after = SpecAugment()(features, mean, np.random.default_rng(1))
     assert (after != features)[..., REFERENCE].all(dim=2).sum(dim=1).max() <= 2

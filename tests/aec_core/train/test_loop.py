@@ -10,9 +10,11 @@ from aec_core.features import FEATURES
 from aec_core.train.batches import Batches
 from aec_core.train.criterion import Criterion
 from aec_core.train.dataset import Shard
-from aec_core.train.loop import TrainConfig, Trainer
+from aec_core.train.loop import TrainConfig, Trainer, Validation
 from aec_core.train.losses import LossWeights
 from aec_core.train.network import export_weights
+from aec_core.train.records import read_columns
+from aec_core.train.stages import FINAL
 from aec_core.types import HOP
 
 CONFIG = TrainConfig(hours=12 / 3600, batch=4, frames=32)  # twelve steps on the clock of the tests
@@ -29,10 +31,9 @@ class Ticks:
         return self.now
 
 
-def trainer(folder, saved, config=CONFIG, seed=1):
-    return Trainer(
-        config, Batches([saved], config.batch, config.frames, np.random.default_rng(seed)), folder, Ticks()
-    )
+def trainer(folder, saved, config=CONFIG, seed=1, validation=None):
+    batches = Batches([saved], config.batch, config.frames, np.random.default_rng(seed))
+    return Trainer(config, batches, folder, validation, Ticks())
 
 
 def stop_at(step):
@@ -66,7 +67,7 @@ def test_a_run_spends_its_budget_and_says_how_far_it_is(whole):
     assert [step.step for step in steps] == list(range(1, 13))
     assert [step.share for step in steps] == pytest.approx(np.arange(1, 13) / 12)
     assert steps[-1].frames == 12 * 4 * 32
-    assert (run.spent, run.budget) == (12, 12)
+    assert (run.spent, run.share) == (12, 1)
     assert all(np.isfinite(term) for step in steps for term in step.terms.values())
 
 
@@ -191,7 +192,7 @@ def test_training_masks_the_reference_at_random(tmp_path, saved):
 def test_the_learning_rate_rises_and_falls(tmp_path, saved):
     run, rates = trainer(tmp_path, saved), []
     for share in (0.0, 0.01, 0.02, 0.5, 1.0, 2.0):
-        run.spent = share * run.budget
+        run.spent = share * 12
         rates.append(run._learning_rate() / CONFIG.learning_rate)
     assert rates[0] < 0.1
     assert rates[2] == pytest.approx(1, abs=0.01)
@@ -204,7 +205,107 @@ def test_the_average_trails_the_network(whole):
     assert 0 < np.abs(trailing - newest).max() < 0.05
 
 
-@pytest.mark.parametrize("wrong", [{"hours": 0}, {"batch": 0}, {"frames": 31}])
+@pytest.mark.parametrize("wrong", [{"hours": 0}, {"batch": 0}, {"frames": 31}, {"hours": None, "steps": -1}])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must be positive"):
         replace(CONFIG, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 5}, {"hours": None}])
+def test_a_budget_is_hours_or_steps(wrong):
+    with pytest.raises(ValueError, match="hours or steps"):
+        replace(CONFIG, **wrong)
+
+
+def test_a_budget_of_steps_is_spent_whatever_the_clock_says(tmp_path, saved):
+    run, steps = trainer(tmp_path, saved, replace(CONFIG, hours=None, steps=3)), []
+    run.run(steps.append)
+    assert [step.share for step in steps] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_a_run_of_other_settings_is_not_resumed(tmp_path, saved):
+    trainer(tmp_path, saved).save()
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(ValueError, match="other settings"):
+        trainer(tmp_path, saved, replace(CONFIG, stages=FINAL))
+    assert (tmp_path / "last.pt").read_bytes() == before
+    trainer(tmp_path, saved, replace(CONFIG, hours=1.0))  # a larger budget is no other run
+
+
+def test_without_specaugment_the_reference_is_left_alone(tmp_path, saved):
+    batch = next(iter(Batches([saved], 4, 32, np.random.default_rng(0))))
+    plain = replace(CONFIG, specaugment=None)
+    totals = [trainer(tmp_path / str(seed), saved, plain, seed)._train(*batch)["total"] for seed in (1, 2)]
+    assert totals[0] == totals[1]
+
+
+def test_narrow_matrices_compute_nearly_the_same_step(tmp_path, saved):
+    batch = next(iter(Batches([saved], 4, 32, np.random.default_rng(0))))
+    runs = [trainer(tmp_path / p, saved, replace(CONFIG, precision=p)) for p in ("fp32", "bf16")]
+    wide, narrow = (run._train(*batch)["total"] for run in runs)
+    assert narrow != wide
+    assert narrow == pytest.approx(wide, rel=0.02)
+    assert all(array.dtype == np.float32 for array in runs[1].weights().values())
+
+
+class Looks:
+    """A judge that says what it is told, and what it was shown."""
+
+    def __init__(self, scores):
+        self.scores, self.kept = list(scores), []
+
+    def judge(self, weights):
+        assert weights.keys() == random_weights().keys()
+        return {"score": self.scores.pop(0), "pesq": 2.0}
+
+    def validation(self, minutes=3 / 60, patience=None):
+        return Validation(
+            self.judge, lambda _, figures: self.kept.append(figures["score"]), minutes, patience
+        )
+
+
+def test_the_best_look_is_kept_and_looks_cost_no_budget(tmp_path, saved):
+    looks, steps = Looks([1.0, 3.0, 2.0, 4.0]), []
+    trainer(tmp_path, saved, validation=looks.validation()).run(steps.append)
+    assert steps[-1].step == 12
+    assert looks.scores == []
+    assert looks.kept == [1.0, 3.0, 4.0]
+    columns = read_columns(tmp_path / "validation.csv")
+    assert columns["step"] == [3, 6, 9, 12]
+    assert columns["score"] == [1.0, 3.0, 2.0, 4.0]
+
+
+def test_a_run_stops_early_when_its_patience_is_spent(tmp_path, saved):
+    looks = Looks([2.0, 1.0, 1.5, 9.0])
+    trainer(tmp_path, saved, validation=looks.validation(patience=2)).run(ignore)
+    assert looks.scores == [9.0]
+    assert trainer(tmp_path, saved).step == 9
+
+
+def test_a_resumed_run_remembers_its_best_look(tmp_path, saved):
+    looks = Looks([5.0, 4.0, 3.0, 2.0])
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path, saved, validation=looks.validation()).run(stop_at(5))
+    trainer(tmp_path, saved, validation=looks.validation()).run(ignore)
+    assert looks.kept == [5.0]
+    assert read_columns(tmp_path / "validation.csv")["step"] == [3, 6, 9, 12]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_training_goes_on(tmp_path, saved, caplog):
+    resource = pytest.importorskip("resource")
+    config = replace(CONFIG, checkpoint_minutes=0)
+    run = trainer(tmp_path, saved, config)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(progress):
+        if progress.step == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+
+    try:
+        run.run(fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.step == 12
+    assert "could not be written" in caplog.text
+    assert [path.name for path in tmp_path.glob("last*")] == ["last.pt"]
+    assert trainer(tmp_path, saved, config).step == 1
