@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,18 +24,13 @@ Scores = dict[str, dict[str, list[float]]]
 """Metric, then group, then one value a clip."""
 
 
-@dataclass(frozen=True)
-class Judges:
-    """Who scores beside the plain metrics; None leaves their rows out."""
-
-    mos: Mos | None = None
-    pesq: bool = True
-
-
 def measure(
-    system: System, calls: Sequence[Call], judges: Judges, done: Callable[[int], None]
+    system: System, calls: Sequence[Call], mos: Mos | None, done: Callable[[int], None]
 ) -> dict[str, Scores]:
-    """Score each output of a system; `done` is called with the number of clips of each batch."""
+    """Score each output of a system; `done` is called with the number of clips of each batch.
+
+    Without `mos` the opinions of listeners are left out.
+    """
     results: dict[str, Scores] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for start in range(0, len(calls), _BATCH):
         batch = calls[start : start + _BATCH]
@@ -44,22 +38,22 @@ def measure(
         ref = np.stack([call.mixture.ref for call in batch]).astype(np.float32)
         for name, cleaned in system(mic, ref).items():
             for call, out in zip(batch, cleaned, strict=True):
-                for metric, value in score(call, out, judges).items():
+                for metric, value in score(call, out, mos).items():
                     results[name][metric][call.name].append(value)
         done(len(batch))
     return dict(results)
 
 
-def score(call: Call, out: Samples, judges: Judges) -> dict[str, float]:
+def score(call: Call, out: Samples, mos: Mos | None) -> dict[str, float]:
     """Score one cleaned clip, `(n,)`, aligned with the call."""
     mixture = call.mixture
     far = mixture.scene.talk is Talk.FAR
-    scores = _echo_scores(call, out) if far else _speech_scores(call, out, judges)
-    if judges.mos is not None:
+    scores = _echo_scores(call, out) if far else _speech_scores(call, out)
+    if mos is not None:
         talk = _TALK_TYPES[mixture.scene.talk]
-        scores |= judges.mos.echo(mixture.mic, mixture.ref, out, talk)
+        scores |= mos.echo(mixture.mic, mixture.ref, out, talk)
         if not far:
-            scores |= judges.mos.noise(out)
+            scores |= mos.noise(out)
     return scores
 
 
@@ -72,10 +66,8 @@ def _echo_scores(call: Call, out: Samples) -> dict[str, float]:
     return scores
 
 
-def _speech_scores(call: Call, out: Samples, judges: Judges) -> dict[str, float]:
+def _speech_scores(call: Call, out: Samples) -> dict[str, float]:
     near = call.mixture.near
     scores = {"sdr_db": sdr_db(near, out), "near_kept_db": near_kept_db(near, out)}
-    if judges.pesq:
-        quality = {"pesq_wb": pesq(near, out, "wb"), "pesq_nb": pesq(near, out, "nb")}
-        scores |= {name: value for name, value in quality.items() if value is not None}
-    return scores
+    quality = {"pesq_wb": pesq(near, out, "wb"), "pesq_nb": pesq(near, out, "nb")}
+    return scores | {name: value for name, value in quality.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from aec_core.train.sources import Sources
 SERS_DB = (-20, -10, 0, 10)
 CHANGE_AT_S = 5.0
 SECONDS = 10.0
+_SNR_DB = 30.0  # of the noise: PESQ then is about the echo
+# Half of the double talk is plain: the rest has the changes that calls have.
+_DOUBLE_CHANGES = (Change.NONE, Change.NONE, Change.NONE, Change.JUMP, Change.DRIFT, Change.PATH)
 
 
 @dataclass(frozen=True)
@@ -23,30 +26,43 @@ class Call:
     mixture: Mixture
 
 
+def far_group(change: Change) -> str:
+    """Return the name of a group of far-end single talk."""
+    return f"far, {'plain' if change is Change.NONE else change.value.replace('_', ' ')}"
+
+
+def double_group(ser_db: int) -> str:
+    """Return the name of a group of double talk."""
+    return f"double, {ser_db} dB"
+
+
+FAR_GROUPS = tuple(far_group(change) for change in Change)
+JUMP, PATH = far_group(Change.JUMP), far_group(Change.PATH)
+NEAR_GROUP = "near"
+
+
 def groups() -> dict[str, Scene]:
     """Return the scenes by name: far-end single talk in four forms, double talk by SER, near end alone."""
     far = {
-        f"far, {change.value.replace('_', ' ')}": Scene(Talk.FAR, change, snr_db=30, change_at_s=CHANGE_AT_S)
+        far_group(change): Scene(Talk.FAR, change, snr_db=_SNR_DB, change_at_s=CHANGE_AT_S)
         for change in Change
     }
-    double = {f"double, {ser} dB": Scene(Talk.DOUBLE, ser_db=ser, snr_db=30) for ser in SERS_DB}
-    return {**far, **double, "near": Scene(Talk.NEAR, snr_db=30)}
+    double = {double_group(ser): Scene(Talk.DOUBLE, ser_db=ser, snr_db=_SNR_DB) for ser in SERS_DB}
+    return {**far, **double, NEAR_GROUP: Scene(Talk.NEAR, snr_db=_SNR_DB)}
 
 
 def make_calls(
     sources: Sources, clips: int, seed: int, made: Callable[[], None] = lambda: None
 ) -> list[Call]:
     """Make `clips` calls of each group; `made` is called after each."""
-    # Half of the double talk is plain: the rest has the changes that calls have.
-    changes = [Change.NONE, Change.NONE, Change.NONE, Change.JUMP, Change.DRIFT, Change.PATH]
     calls: list[Call] = []
     for group, (name, scene) in enumerate(groups().items()):
         for clip in range(clips):
             rng = np.random.default_rng([seed, group, clip])
             drawn = scene
             if scene.talk is Talk.DOUBLE:
-                change = changes[clip % len(changes)]
-                drawn = Scene(scene.talk, change, scene.ser_db, snr_db=30, change_at_s=CHANGE_AT_S)
+                change = _DOUBLE_CHANGES[clip % len(_DOUBLE_CHANGES)]
+                drawn = replace(scene, change=change, change_at_s=CHANGE_AT_S)
             calls.append(Call(name, make_mixture(drawn, sources, SECONDS, rng)))
             made()
     return calls

@@ -34,6 +34,11 @@ def unprocessed() -> System:
     return lambda mic, _: {UNPROCESSED: mic}
 
 
+def without(name: str, system: System) -> System:
+    """Leave one output of a system away."""
+    return lambda mic, ref: {key: out for key, out in system(mic, ref).items() if key != name}
+
+
 def peer_system(peer: Peer) -> System:
     """Another canceller, clip by clip."""
     return lambda mic, ref: {peer.name: np.stack([peer(*pair) for pair in zip(mic, ref, strict=True)])}

@@ -1,46 +1,106 @@
-"""`duplex evaluate`: how much echo goes, how much speech stays."""
+"""`duplex evaluate`: how much echo goes, how much speech stays, beside other cancellers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.terminal import fail, need
+from client.commands.terminal import fail, need, warn
+
+if TYPE_CHECKING:
+    from aec_core.evaluate.run import EvaluateOptions, Evaluation
+
+_CACHE = Path.home() / ".cache" / "duplex-aec"
 
 
 def evaluate(
-    manifest: Annotated[Path, typer.Option(help="CSV of speech, noise and music; see docs/data.md.")],
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="CSV of speech, noise and music (docs/data.md); else the shipped voices."),
+    ] = None,
     split: Annotated[str, typer.Option(help="Speakers to measure on, never those of training.")] = "test",
+    pairs: Annotated[
+        Path | None, typer.Option(help="Folder of recordings from real devices, as X_mic and X_ref.")
+    ] = None,
+    ablations: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoints for the paper's Tables I to III.")
+    ] = None,
     clips: Annotated[int, typer.Option(min=1, help="Clips of each scenario.")] = 12,
     seed: Annotated[int, typer.Option(help="Decides the clips.")] = 2026,
     model: Annotated[Path | None, typer.Option(help="A checkpoint; else the shipped weights.")] = None,
     linear: Annotated[str | None, typer.Option(help="kalman or wrls; else what the checkpoint says.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.")] = None,
     folder: Annotated[
-        Path | None, typer.Option("--docs", help="Write evaluation.md into this folder.")
+        Path | None, typer.Option("--docs", help="Write tables, figures and plots into this folder.")
     ] = None,
 ) -> None:
-    """Measure the streaming canceller on seeded calls of held-out speakers, against its targets."""
+    """Measure the streaming canceller on seeded calls of held-out speakers, beside its peers."""
     need("pesq", "evaluate")
+    if folder is not None:
+        need("matplotlib", "evaluate")
     if linear not in (None, "kalman", "wrls"):
         fail(f"--linear is kalman or wrls, not {linear!r}", code=2)
-    from rich.console import Console
-    from rich.markdown import Markdown
-    from rich.progress import Progress
+    from aec_core.evaluate.run import EvaluateOptions
 
-    from aec_core.evaluate.run import EvaluateOptions, write_report
-    from aec_core.evaluate.run import evaluate as run
-
-    options = EvaluateOptions(manifest, split, clips, seed, model, linear)
+    csv = manifest or _default_manifest()
+    options = EvaluateOptions(csv, split, clips, seed, model, linear, pairs, ablations, folder)
     try:
-        with Progress() as bar:
-            task = bar.add_task("clips made and scored")
-            report = run(options, lambda done, total: bar.update(task, completed=done, total=total))
+        _report(_run(options), json_file, folder, how=_command(options, manifest))
     except (FileNotFoundError, ValueError) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted: nothing was written but ablations that were scored", code=130)
+
+
+def _run(options: EvaluateOptions) -> Evaluation:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    from aec_core.evaluate.run import evaluate as run
+    from client.listeners import listeners
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+
+        def show(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase)
+            bar.update(tasks[phase], completed=done, total=total)
+
+        return run(options, listeners(), show)
+
+
+def _report(evaluation: Evaluation, json_file: Path | None, folder: Path | None, how: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from aec_core.evaluate.report import markdown, write_docs, write_json
+
+    if json_file is not None:
+        write_json(evaluation, json_file)
+    if folder is not None:
+        write_docs(evaluation, folder, how)
+    for line in evaluation.missing:
+        warn(line)
     console = Console()
-    console.print(Markdown(write_report(report, json_file, folder)))
-    held = sum(row["holds"] for row in report["targets"])
-    console.print(f"{held} of {len(report['targets'])} targets hold")
+    console.print(Markdown(markdown(evaluation)))
+    held = sum(row["holds"] for row in evaluation.targets)
+    console.print(f"{held} of {len(evaluation.targets)} targets hold")
+
+
+def _default_manifest() -> Path:
+    from aec_core.train.default_data import default_manifest
+
+    return default_manifest(_CACHE)
+
+
+def _command(options: EvaluateOptions, manifest: Path | None) -> str:
+    """Say what made the page, without paths of this machine."""
+    words = ["duplex evaluate", *([f"--manifest {manifest.name}"] if manifest else [])]
+    words += [f"--split {options.split}", f"--clips {options.clips}", f"--seed {options.seed}"]
+    words += [f"--pairs {options.pairs.name}"] if options.pairs else []
+    words += [f"--ablations {options.ablations.name}"] if options.ablations else []
+    return f"Written by `{' '.join(words)}`."

@@ -6,7 +6,7 @@ import pytest
 from aec_core.evaluate import peers
 from aec_core.evaluate.pcm import from_pcm, to_pcm
 from aec_core.metrics import erle_db, near_kept_db
-from tests.aec_core.signals import speech_like, white
+from tests.aec_core.signals import speech_like
 
 FOUND, MISSING = peers.find_peers()
 NAMES = ("WebRTC AEC3", "SpeexDSP", "pyaec")
