@@ -24,7 +24,7 @@ ECHO = "echo"
 KINDS = NEAR | FAR | {"noise", ECHO}
 
 _COLUMNS: tuple[str, ...] = ("path", "kind", "corpus", "speaker", "split")
-_OPTIONAL: tuple[str, ...] = ("ref", "dyn_dB")
+_OPTIONAL: tuple[str, ...] = ("ref", "dyn_dB", "language", "transcript")
 _QUIETEST_PEAK = 200 / 32768
 _SHORTEST_S = 0.25
 _FULL_SCALE = 0.998

@@ -44,9 +44,9 @@ def evaluate(
         fail(f"--linear is kalman or wrls, not {linear!r}", code=2)
     from aec_core.evaluate.run import EvaluateOptions
 
-    csv = manifest or _default_manifest()
-    options = EvaluateOptions(csv, split, clips, seed, model, linear, pairs, ablations, folder)
     try:
+        whole = _whole(manifest)
+        options = EvaluateOptions(whole, split, clips, seed, model, linear, pairs, ablations, folder)
         _report(_run(options), json_file, folder, how=_command(options, manifest))
     except (FileNotFoundError, ValueError) as error:
         fail(str(error))
@@ -91,10 +91,11 @@ def _report(evaluation: Evaluation, json_file: Path | None, folder: Path | None,
     console.print(f"{held} of {len(evaluation.targets)} targets hold")
 
 
-def _default_manifest() -> Path:
-    from aec_core.train.default_data import default_manifest
+def _whole(manifest: Path | None) -> Path:
+    """Return the manifest with people for its recorded echoes, or that of the shipped voices."""
+    from aec_core.train.default_data import complete
 
-    return default_manifest(_CACHE)
+    return complete([manifest] if manifest else [], _CACHE)[0]
 
 
 def _command(options: EvaluateOptions, manifest: Path | None) -> str:

@@ -25,6 +25,12 @@ def test_every_split_has_all_it_takes_and_nothing_is_skipped(default, split, cap
     assert kinds == {"speech", "noise", "music"}
 
 
+def test_the_words_of_every_voice_are_told(default):
+    with default.open(newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["kind"] == "speech"]
+    assert all(line["language"] == "en" and len(line["transcript"].split()) > 10 for line in lines)
+
+
 def test_no_voice_and_no_file_is_in_two_splits(default):
     with default.open(newline="") as file:
         rows = list(csv.DictReader(file))

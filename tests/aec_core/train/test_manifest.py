@@ -129,7 +129,9 @@ def test_echoes_count_only_where_references_can_be_named(tmp_path):
 def test_recorded_echoes_borrow_people_and_noise_from_another_manifest(tmp_path):
     phone, speech = tmp_path / "phone" / "my_phone.csv", tmp_path / "speech.csv"
     write_manifest(phone, [line("mic.wav", "echo", ref="ref.wav")])
-    write_manifest(speech, [line("a.wav"), line("n.wav", "noise"), line("m.wav", "music")])
+    write_manifest(
+        speech, [line("a.wav", transcript="the words"), line("n.wav", "noise"), line("m.wav", "music")]
+    )
     whole = borrow_speech(phone, [speech], tmp_path / "cache")
     rows = {row.kind: row for row in read_rows(whole, "train")}
     assert set(rows) == {"echo", "near", "noise"}
@@ -138,6 +140,7 @@ def test_recorded_echoes_borrow_people_and_noise_from_another_manifest(tmp_path)
         tmp_path / "phone" / "ref.wav",
     )
     assert rows["near"].path == tmp_path / "a.wav"
+    assert "the words" in whole.read_text()
     assert borrow_speech(phone, [speech], tmp_path / "cache") == whole
     write_manifest(speech, [line("b.wav")])
     assert borrow_speech(phone, [speech], tmp_path / "cache") != whole  # a new data set
