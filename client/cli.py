@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from client.commands.ablate import ablate
 from client.commands.bench import bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
@@ -32,6 +33,7 @@ app.command(rich_help_panel=RUN)(stream)
 app.command(rich_help_panel=MEASURE)(bench)
 app.command(rich_help_panel=MEASURE)(evaluate)
 app.command(rich_help_panel=MEASURE)(train)
+app.command(rich_help_panel=MEASURE)(ablate)
 app.command(rich_help_panel=MEASURE)(mixtures)
 
 

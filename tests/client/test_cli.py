@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from client.cli import app
 
-COMMANDS = ("demo", "cancel", "serve", "stream", "bench", "evaluate", "train")
+COMMANDS = ("demo", "cancel", "serve", "stream", "bench", "evaluate", "train", "ablate")
 HEAVY = ("numpy", "scipy", "torch", "onnxruntime", "soundfile", "fastapi", "websockets", "aec_core", "server")
 
 

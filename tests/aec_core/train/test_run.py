@@ -1,5 +1,8 @@
 """The whole of training, on one shard and for a step or two."""
 
+import os
+import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +15,7 @@ from aec_core.config import AecConfig
 from aec_core.train import run
 from aec_core.train.dataset import DataConfig, _key
 from aec_core.train.loop import Trainer
+from aec_core.train.records import read_columns
 from aec_core.train.run import TrainOptions, train
 
 
@@ -22,7 +26,9 @@ def options(tmp_path, manifest, shard):
     folder = cache / _key(DataConfig(manifest, "train", 1e-3), AecConfig())
     folder.mkdir(parents=True)
     shard.save(folder / "00000")
-    return TrainOptions((manifest,), hours=1e-6, data_hours=(1e-3,), out=tmp_path / "run", cache=cache)
+    return TrainOptions(
+        (manifest,), steps=1, data_hours=(1e-3,), out=tmp_path / "run", cache=cache, validate_minutes=0
+    )
 
 
 def test_a_manifest_becomes_a_checkpoint_that_cancels(options):
@@ -69,8 +75,53 @@ def test_bad_options_fail_before_any_work(options, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="not a safetensors file"):
         train(replace(options, init=str(options.manifests[0])))
     with pytest.raises(ValueError, match="hours"):
-        train(replace(options, hours=0))
+        train(replace(options, hours=0, steps=None))
+    with pytest.raises(ValueError, match="no recipe"):
+        train(replace(options, recipe="none"))
     with pytest.raises(ValueError, match="1 manifests need as many"):
         train(replace(options, data_hours=(1.0, 2.0)))
     with pytest.raises(ValueError, match="hours"):
         train(replace(options, data_hours=(-1.0,)))
+
+
+def test_a_run_is_judged_on_held_out_calls_and_keeps_its_best(options):
+    train(replace(options, validate_minutes=10.0))
+    best, _ = load_checkpoint(options.out / "best.safetensors")
+    last, _ = load_checkpoint(options.out / "model.safetensors")
+    np.testing.assert_array_equal(best["near.weight"], last["near.weight"])  # of the one look at the end
+    with safe_open(options.out / "best.safetensors", framework="numpy") as file:
+        assert float(file.metadata()["score"]) == pytest.approx(
+            read_columns(options.out / "validation.csv")["score"][0], abs=1e-3
+        )
+    assert (options.out / "curves.png").exists()
+
+
+def test_a_manifest_without_held_out_speech_is_trained_on_unjudged(options, tmp_path, caplog):
+    (manifest,) = options.manifests
+    lines = [line for line in manifest.read_text().splitlines() if ",valid," not in line]
+    unsplit = manifest.with_name("unsplit.csv")
+    unsplit.write_text("\n".join(lines) + "\n")
+    folder = options.cache / _key(DataConfig(unsplit, "train", 1e-3), AecConfig())
+    shutil.copytree(next(options.cache.glob("train-*")), folder)
+    train(replace(options, manifests=(unsplit,), validate_minutes=10.0))
+    assert "no validation" in caplog.text
+    assert not (options.out / "best.safetensors").exists()
+
+
+def test_a_terminated_run_keeps_what_is_done(options, monkeypatch):
+    """SIGTERM after the second step, as a scheduler sends it."""
+    step = Trainer._train
+
+    def step_and_terminate(self, *batch):
+        terms = step(self, *batch)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    monkeypatch.setattr(Trainer, "_train", step_and_terminate)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, steps=3))
+    assert (options.out / "last.pt").exists()
+    with safe_open(options.out / "model.safetensors", framework="numpy") as file:
+        assert file.metadata()["steps"] == "2"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
