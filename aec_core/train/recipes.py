@@ -35,8 +35,12 @@ PAPERS_ROWS = {
 STAGES_OF = "+ DA + PL"
 """The row whose stages table III compares."""
 
+SHIPPED = "shipped"
+"""How the weights in the package were trained; what `duplex train` does unless told otherwise."""
+
 RECIPES = {
     **PAPERS_ROWS,
+    SHIPPED: Recipe(replace(OURS, modulation=0.0, muting=3.0, no_near=0.35), FINAL),
     "ours": Recipe(),
     "ours without modulation": Recipe(replace(OURS, modulation=0.0)),
     "ours without magnitude": Recipe(replace(OURS, magnitude=0.0)),

@@ -20,7 +20,7 @@ from aec_core.train.batches import Batches, SpecAugment
 from aec_core.train.dataset import DataConfig, prepare
 from aec_core.train.memory import keep_freed_memory
 from aec_core.train.plots import draw_curves
-from aec_core.train.recipes import find_recipe
+from aec_core.train.recipes import SHIPPED, find_recipe
 from aec_core.train.signals import interrupts_waiting, terminated_as_interrupted
 from aec_core.train.validation import Figures, Judge, held_out_calls
 
@@ -37,7 +37,7 @@ class TrainOptions:
     hours: float | None = None  # of training: one hour if there are no steps either
     steps: int | None = None
     data_hours: tuple[float, ...] = ()  # of mixtures of each manifest
-    recipe: str = "ours"
+    recipe: str = SHIPPED
     out: Path = Path("runs/latest")
     cache: Path = Path("cache")
     init: str | None = None  # a checkpoint, or "pretrained"

@@ -40,8 +40,8 @@ def train(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(help="Losses, stages and augmentation: 'ours', or a row that `duplex ablate` lists."),
-    ] = "ours",
+        typer.Option(help="Losses, stages and augmentation: that of the shipped weights, or a row that `duplex ablate` lists."),
+    ] = "shipped",
     init: Annotated[str | None, typer.Option(help="A checkpoint to start from, or 'pretrained'.")] = None,
     out: Annotated[
         Path, typer.Option(help="Takes checkpoints, logs and curves; a run that is there goes on.")
