@@ -40,7 +40,9 @@ def train(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(help="Losses, stages and augmentation: that of the shipped weights, or a row that `duplex ablate` lists."),
+        typer.Option(
+            help="Losses, stages and augmentation: 'shipped', as the weights here, or a row of `duplex ablate`."
+        ),
     ] = "shipped",
     init: Annotated[str | None, typer.Option(help="A checkpoint to start from, or 'pretrained'.")] = None,
     out: Annotated[
