@@ -13,7 +13,7 @@ import numpy as np
 
 from aec_core.config import AecConfig
 from aec_core.dfsmn import Weights
-from aec_core.metrics import erle_db, sdr_db
+from aec_core.metrics import erle_db, near_kept_db, sdr_db
 from aec_core.streaming import EchoCanceller
 from aec_core.train.mixtures import Change, Mixture, Scene, Talk, make_mixture
 from aec_core.train.sources import load_sources
@@ -50,8 +50,9 @@ def held_out_calls(manifest: Path, split: str = "valid", seed: int = 0) -> list[
 class Judge:
     """Scores weights by what their canceller leaves at beta 0.2 of the calls.
 
-    `score` is the mean wide-band PESQ of double talk plus a hundredth of each ERLE in dB, late in a plain
-    call and after a jump, of which 40 dB count. Without the `pesq` package a tenth of the SDR stands for it.
+    `score` is the mean wide-band PESQ of double talk, less a twentieth of each dB by which the near end's
+    level changes, which PESQ does not hear, plus a hundredth of each ERLE in dB, late in a plain call and
+    after a jump, of which 40 dB count. Without the `pesq` package a tenth of the SDR stands for it.
     """
 
     def __init__(self, calls: list[Mixture], aec: AecConfig) -> None:
@@ -82,17 +83,25 @@ class Judge:
 
 def _score(figures: Figures) -> float:
     name, unit = ("pesq", 1.0) if any(key.startswith("pesq") for key in figures) else ("sdr_db", 0.1)
-    quality = unit * float(np.mean([figures[f"{name} {ser:+d} dB"] for ser in _SERS_DB]))
+    quality = unit * _mean_over_sers(figures, name) - 0.05 * _mean_over_sers(figures, "level_change_db")
     erles = (min(figures[key], _ENOUGH_DB) for key in ("erle_db", "erle_after_jump_db"))
     return quality + 0.01 * sum(erles)
 
 
+def _mean_over_sers(figures: Figures, name: str) -> float:
+    return float(np.mean([figures[f"{name} {ser:+d} dB"] for ser in _SERS_DB]))
+
+
 def _quality() -> Callable[[Wave, Wave], Figures]:
-    """Return what judges double talk: SDR, and PESQ where it is installed."""
+    """Return what judges double talk: SDR, level, and PESQ where it is installed."""
     if find_spec("pesq") is None:
         logger.warning("validation goes by SDR alone: pesq, of the extra 'evaluate', is not installed")
-        return lambda near, out: {"sdr_db": sdr_db(near, out)}
-    return lambda near, out: {"sdr_db": sdr_db(near, out), "pesq": _pesq(near, out)}
+        return _distances
+    return lambda near, out: {**_distances(near, out), "pesq": _pesq(near, out)}
+
+
+def _distances(near: Wave, out: Wave) -> Figures:
+    return {"sdr_db": sdr_db(near, out), "level_change_db": abs(near_kept_db(near, out))}
 
 
 def _pesq(near: Wave, out: Wave) -> float:

@@ -40,7 +40,8 @@ def judged(calls):
 
 def test_speech_that_is_gone_scores_less_than_echo_that_stays(judged):
     opened, shut = judged
-    assert opened["score"] > shut["score"] > 0
+    assert opened["score"] > shut["score"]
+    assert shut["level_change_db +10 dB"] > 30 > 1 > opened["level_change_db +10 dB"]
     assert shut["erle_db"] > opened["erle_db"] > 0
     assert opened["sdr_db +10 dB"] > opened["sdr_db -10 dB"]
 
@@ -48,9 +49,12 @@ def test_speech_that_is_gone_scores_less_than_echo_that_stays(judged):
 def test_the_score_is_what_the_docstring_says(judged):
     pytest.importorskip("pesq")
     for figures in judged:
-        quality = np.mean([figures[f"pesq {ser:+d} dB"] for ser in (-10, 0, 10)])
+        quality, change = (
+            np.mean([figures[f"{name} {ser:+d} dB"] for ser in (-10, 0, 10)])
+            for name in ("pesq", "level_change_db")
+        )
         erles = min(figures["erle_db"], 40) + min(figures["erle_after_jump_db"], 40)
-        assert figures["score"] == pytest.approx(quality + 0.01 * erles)
+        assert figures["score"] == pytest.approx(quality - 0.05 * change + 0.01 * erles)
 
 
 def test_what_is_judged_is_in_time_with_the_microphone(calls):
@@ -73,6 +77,9 @@ def test_without_pesq_the_score_goes_by_sdr(calls, monkeypatch, caplog):
     assert "pesq" in caplog.text
     figures = judge(gate(9))
     assert not any(name.startswith("pesq") for name in figures)
-    sdr = np.mean([figures[f"sdr_db {ser:+d} dB"] for ser in (-10, 0, 10)])
+    sdr, change = (
+        np.mean([figures[f"{name} {ser:+d} dB"] for ser in (-10, 0, 10)])
+        for name in ("sdr_db", "level_change_db")
+    )
     erles = min(figures["erle_db"], 40) + min(figures["erle_after_jump_db"], 40)
-    assert figures["score"] == pytest.approx(0.1 * sdr + 0.01 * erles)
+    assert figures["score"] == pytest.approx(0.1 * sdr - 0.05 * change + 0.01 * erles)
