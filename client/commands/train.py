@@ -41,7 +41,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Losses, stages and augmentation: 'shipped', as the weights here, or a row of `duplex ablate`."
+            help="Losses, stages and augmentation: 'shipped', as these weights, or a row of `duplex ablate`."
         ),
     ] = "shipped",
     init: Annotated[str | None, typer.Option(help="A checkpoint to start from, or 'pretrained'.")] = None,
