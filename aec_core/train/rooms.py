@@ -10,6 +10,7 @@ import pyroomacoustics as pra
 
 from aec_core.types import SAMPLE_RATE, Samples
 
+_FADE = 400  # samples over which noise takes over
 _MAX_ORDER = 15  # reflections by image sources; what is left of the decay is shaped noise
 
 
@@ -37,8 +38,9 @@ def random_room(rng: np.random.Generator) -> Room:
     room.add_source(_around(echo, rng.uniform(0.01, 0.08), size, rng))
     room.add_source(_around(mic, rng.uniform(0.25, 1.5), size, rng))
     room.compute_rir()
+    complete = _complete(size)
     echo_ir, moved_ir, near_ir = (
-        _finish(np.asarray(ir)[: _complete(size)], rt60, rng) for ir in cast(Any, room.rir)[0]
+        _finish(np.asarray(ir), complete, rt60, rng) for ir in cast(Any, room.rir)[0]
     )
     return Room(echo_ir, moved_ir, near_ir, rt60)
 
@@ -58,22 +60,22 @@ def _around(point: np.ndarray, distance: float, size: np.ndarray, rng: np.random
     return np.clip(point + distance * direction / np.linalg.norm(direction), 0.05, size - 0.05)
 
 
-def _finish(ir: np.ndarray, rt60: float, rng: np.random.Generator) -> Samples:
-    """Cut the flight time, continue the decay with noise, scale the direct sound to one."""
+def _finish(ir: np.ndarray, complete: int, rt60: float, rng: np.random.Generator) -> Samples:
+    """Cut the flight time, continue the decay with noise, scale the direct sound to one.
+
+    Up to sample `complete` the image sources are dense; a decay that hardly outlasts them needs no noise.
+    """
     direct = int(np.abs(ir).argmax())
     ir = ir[max(direct - 8, 0) :]
     length = int(rt60 * SAMPLE_RATE)
     out = np.zeros(length + 64)
-    known = ir[: len(out)]
-    out[: len(known)] = known
-    join = len(known) - 400
-    if 400 < join < length - 400:
-        level = np.sqrt(np.mean(known[join - 400 : join] ** 2))
+    out[: len(ir)] = ir[: len(out)]
+    join = complete - _FADE
+    if _FADE < join < length - _FADE:
+        level = np.sqrt(np.mean(out[join - _FADE : join] ** 2))
         decay = 10 ** (-3 * np.arange(len(out) - join) / length)
         tail = level * decay * rng.standard_normal(len(out) - join)
-        fade = np.linspace(0, 1, len(known) - join)
-        out[join : len(known)] = out[join : len(known)] * np.sqrt(1 - fade) + tail[: len(fade)] * np.sqrt(
-            fade
-        )
-        out[len(known) :] = tail[len(fade) :]
+        fade = np.linspace(0, 1, _FADE)
+        out[join:complete] = out[join:complete] * np.sqrt(1 - fade) + tail[:_FADE] * np.sqrt(fade)
+        out[complete:] = tail[_FADE:]
     return (out / (np.abs(out).max() + 1e-9)).astype(np.float32)
