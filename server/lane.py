@@ -119,7 +119,9 @@ class Lane:
     def poll(self) -> None:
         """Collect what the workers have finished."""
         if self._listener.pending:
-            self._out += self._listener.drain()
+            news = self._listener.drain()
+            self._out += news
+            self.touched = self.touched or bool(news)  # or it would wait for audio that may not come
 
     def collect(self) -> list[Item]:
         """Return what is due to the peer, and begin anew."""
