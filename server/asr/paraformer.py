@@ -6,6 +6,7 @@ one model serves all. funasr needs torch and is imported when a model is loaded,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _SHORTEST = 960  # a frame of 60 ms; the model turns less into words of its own
 _CHUNK_SIZE = [0, 10, 5]  # look back, chunk and look ahead, in frames of 60 ms
 _FILES = ("config.yaml", "model.pt", "tokens.json", "am.mvn")
 _MS = SAMPLE_RATE // 1000
+_SAFE = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ParaformerUtterance:
         self._online = online
         self._offline = offline
         self._punctuation = punctuation
-        self._hotwords = " ".join(hotwords)
+        self._hotwords = safe_hotwords(hotwords)
         self._cache: dict[str, Any] = {}
         self._rest: Samples = np.zeros(0, np.float32)  # less than a chunk
         self._length = 0
@@ -175,3 +177,14 @@ def _download(model: str) -> Path:
         raise RecognizerError(
             f"{model} is no local directory and the hub does not give it: {error}"
         ) from error
+
+
+def safe_hotwords(hotwords: Sequence[str]) -> str:
+    """Return the words of hotwords, joined as funasr takes them.
+
+    funasr reads a file, or fetches a page, if the hotwords are its name: only letters, digits and
+    what joins them inside a word get through, and nothing that begins as an address does.
+    """
+    words = [word for hotword in hotwords for word in _SAFE.findall(hotword)]
+    words.sort(key=lambda word: word.lower().startswith("http"))  # stable: the order means nothing to it
+    return "" if words and words[0].lower().startswith("http") else " ".join(words)

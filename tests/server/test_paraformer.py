@@ -17,6 +17,7 @@ from server.asr.paraformer import (
     ParaformerRecognizer,
     ParaformerUtterance,
     join_tokens,
+    safe_hotwords,
 )
 
 DATA = Path(__file__).parents[1] / "data"
@@ -264,3 +265,18 @@ def test_a_hub_that_does_not_answer_is_a_clear_error(monkeypatch: pytest.MonkeyP
 )
 def test_tokens_are_joined_as_people_write(tokens: str, text: str):
     assert join_tokens(tokens) == text
+
+
+@pytest.mark.parametrize(
+    ("hotwords", "given"),
+    [
+        (("天地", "green tea"), "天地 green tea"),
+        ((), ""),
+        (("/etc/names.txt",), "etc names txt"),
+        (("http://host/list",), "host list http"),
+        (("https",), ""),
+        (("don't", "a-b", "--x", "…"), "don't a-b x"),
+    ],
+)
+def test_hotwords_name_no_file_and_no_address(hotwords: tuple[str, ...], given: str):
+    assert safe_hotwords(hotwords) == given
