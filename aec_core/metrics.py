@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any, Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
@@ -79,3 +82,17 @@ def _window_powers(x: Wave) -> NDArray[np.float64]:
     total = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=np.float64))])
     starts = np.arange(0, max(len(x) - CURVE_WINDOW, 0) + 1, HOP)
     return (total[np.minimum(starts + CURVE_WINDOW, len(x))] - total[starts]) / CURVE_WINDOW
+
+
+def pesq(near: Wave, out: Wave, band: Literal["wb", "nb"] = "wb") -> float | None:
+    """Return PESQ (ITU-T P.862), wide-band 1.0-4.64 or narrow-band 1.0-4.55.
+
+    None where a side is silent, too short or has no utterance. Needs the package `pesq`.
+    """
+    package: Any = importlib.import_module("pesq")
+    if not near.any() or not out.any():
+        return None
+    try:
+        return float(package.pesq(SAMPLE_RATE, near, out, band))
+    except package.PesqError:
+        return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from aec_core.evaluate.recognition import word_edits
+
 _NOT_WORD = re.compile(r"[^\w']+")
 
 
@@ -21,10 +23,4 @@ def word_error_rate(said: str, heard: str) -> float:
     truth, guess = words(said), words(heard)
     if not truth:
         raise ValueError("the reference has no words")
-    row = list(range(len(guess) + 1))  # edit distance of the words so far to each prefix of the guess
-    for i, word in enumerate(truth, start=1):
-        left = [i]
-        for j, other in enumerate(guess, start=1):
-            left.append(min(left[j - 1] + 1, row[j] + 1, row[j - 1] + (word != other)))
-        row = left
-    return row[-1] / len(truth)
+    return word_edits(truth, guess) / len(truth)

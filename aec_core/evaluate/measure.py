@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aec_core.evaluate.quality import Mos, TalkType, pesq
+from aec_core.evaluate.quality import Mos, TalkType
 from aec_core.evaluate.scenarios import CHANGE_AT_S, Call
 from aec_core.evaluate.systems import System
-from aec_core.metrics import erle_db, near_kept_db, recovery_s, sdr_db
+from aec_core.metrics import erle_db, near_kept_db, pesq, recovery_s, sdr_db
 from aec_core.train.mixtures import Change, Talk
 from aec_core.types import SAMPLE_RATE, Samples
 

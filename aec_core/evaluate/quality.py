@@ -1,4 +1,4 @@
-"""Perceived quality as models of listeners judge it: PESQ, AECMOS and DNSMOS."""
+"""Perceived quality as models of listeners judge it: AECMOS and DNSMOS."""
 
 from __future__ import annotations
 
@@ -11,17 +11,6 @@ from aec_core.types import SAMPLE_RATE, Wave
 
 TalkType = Literal["st", "nst", "dt"]
 """AECMOS's marker: far-end single talk, near-end single talk, double talk."""
-
-
-def pesq(near: Wave, out: Wave, band: Literal["wb", "nb"]) -> float | None:
-    """Return PESQ, wide-band 1.0-4.64 or narrow-band 1.0-4.55, or None if it finds no utterance."""
-    module: Any = importlib.import_module("pesq")
-    if not near.any() or not out.any():
-        return None
-    try:
-        return float(module.pesq(SAMPLE_RATE, near, out, band))
-    except module.NoUtterancesError:
-        return None
 
 
 class Mos:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,11 @@ class WordErrors:
 def word_errors(said: str, recognised: str) -> WordErrors:
     """Count the edits between two texts, deaf to case and punctuation."""
     truth, guess = _words(said), _words(recognised)
+    return WordErrors(word_edits(truth, guess), len(truth))
+
+
+def word_edits(truth: Sequence[str], guess: Sequence[str]) -> int:
+    """Return the fewest words to substitute, delete and insert that turn `truth` into `guess`."""
     # Levenshtein by rows: costs[j] is the distance of the words so far to guess[:j].
     costs = np.arange(len(guess) + 1)
     for row, word in enumerate(truth, 1):
@@ -44,7 +49,7 @@ def word_errors(said: str, recognised: str) -> WordErrors:
             costs[column] = min(
                 before[column] + 1, costs[column - 1] + 1, before[column - 1] + (word != other)
             )
-    return WordErrors(int(costs[-1]), len(truth))
+    return int(costs[-1])
 
 
 def _words(text: str) -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from aec_core.config import AecConfig
 from aec_core.dfsmn import Weights
-from aec_core.metrics import erle_db, near_kept_db, sdr_db
+from aec_core.metrics import erle_db, near_kept_db, pesq, sdr_db
 from aec_core.streaming import EchoCanceller
 from aec_core.train.mixtures import Change, Mixture, Scene, Talk, make_mixture
 from aec_core.train.sources import load_sources
@@ -28,6 +26,7 @@ _AFTER_JUMP = round((_JUMP_S + 1) * SAMPLE_RATE)
 _ENOUGH_DB = 40.0  # more ERLE only says that the gate closes
 _SERS_DB = (-10, 0, 10)
 _CALLS = 2  # of each
+_WORST_PESQ = 1.0  # where a gate that is shut leaves nothing to judge
 
 Figures = dict[str, float]
 
@@ -97,16 +96,8 @@ def _quality() -> Callable[[Wave, Wave], Figures]:
     if find_spec("pesq") is None:
         logger.warning("validation goes by SDR alone: pesq, of the extra 'evaluate', is not installed")
         return _distances
-    return lambda near, out: {**_distances(near, out), "pesq": _pesq(near, out)}
+    return lambda near, out: {**_distances(near, out), "pesq": pesq(near, out) or _WORST_PESQ}
 
 
 def _distances(near: Wave, out: Wave) -> Figures:
     return {"sdr_db": sdr_db(near, out), "level_change_db": abs(near_kept_db(near, out))}
-
-
-def _pesq(near: Wave, out: Wave) -> float:
-    pesq: Any = importlib.import_module("pesq")
-    try:
-        return float(pesq.pesq(SAMPLE_RATE, near, out, "wb"))
-    except pesq.PesqError:  # a gate that is shut leaves nothing to judge
-        return 1.0

@@ -10,11 +10,12 @@ pytest.importorskip("pesq")
 
 from aec_core.evaluate.listen import Listeners
 from aec_core.evaluate.measure import measure, score
-from aec_core.evaluate.quality import Mos, load_mos, pesq
+from aec_core.evaluate.quality import Mos, load_mos
 from aec_core.evaluate.report import write_docs, write_json
 from aec_core.evaluate.run import EvaluateOptions, evaluate
 from aec_core.evaluate.scenarios import NEAR_GROUP, SERS_DB, Call, groups, make_calls
 from aec_core.evaluate.systems import BETAS, SWEEP, beta_name, shipped, unprocessed
+from aec_core.metrics import pesq
 from aec_core.train.mixtures import Change, Mixture, Scene, Talk
 from aec_core.train.sources import load_sources
 from tests.aec_core.signals import far_end, speech_like
