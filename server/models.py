@@ -23,6 +23,7 @@ class Models:
     """What the engine and the listeners need."""
 
     core: HopCanceller
+    suppressor: str  # its checkpoint, for people
     speech: SileroBank
     turns: TurnService
     recognition: RecognitionService | None
@@ -31,7 +32,7 @@ class Models:
     def backends(self) -> Backends:
         """Which models are live, for people."""
         asr = self.recognition.recognizer.name if self.recognition else "none"
-        aec = f"{self.core.config.linear} + DFSMN"
+        aec = f"{self.core.config.linear} + DFSMN, {self.suppressor}"
         return Backends(asr=asr, vad="silero 6.2 + echo gate", turn="smart-turn 3.2", aec=aec)
 
     def close(self) -> None:
@@ -48,6 +49,7 @@ def load_models(settings: Settings) -> Models:
         RecognizerError: If a recogniser that was asked for by name cannot be had.
         WeightsError: If a packaged model is missing or changed.
         FileNotFoundError: If the canceller's weights are missing.
+        ValueError: If the canceller's weights are not a checkpoint of `duplex train`.
     """
     recognizer = load_recognizer(
         settings.asr,
@@ -64,7 +66,8 @@ def assemble_models(settings: Settings, recognizer: Recognizer | None) -> Models
     threadpool_limits(1)
     began = perf_counter()
     models = Models(
-        core=HopCanceller.pretrained(streams=settings.max_sessions),
+        core=HopCanceller.pretrained(streams=settings.max_sessions, path=settings.aec_model),
+        suppressor=settings.aec_model.name if settings.aec_model else "shipped weights",
         speech=SileroBank(settings.max_sessions),
         turns=TurnService(SmartTurn()),
         recognition=RecognitionService(recognizer) if recognizer is not None else None,

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     """What a server does; read from arguments, then `DUPLEX_*`, then a TOML file, then these defaults.
 
     Attributes:
+        aec_model: Checkpoint of the suppressor, as `duplex train` writes it; else the shipped one.
         asr: Recogniser; `auto` is paraformer where a model can be had, else whisper.
         asr_model: Directory or hub id of the streaming model.
         asr_second_pass: Directory or hub id of the offline model that writes the final text.
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     log_level: LogLevel = "info"
+    aec_model: Path | None = None
     asr: AsrName = "auto"
     asr_model: str | None = None
     asr_second_pass: str | None = None
@@ -71,7 +73,7 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("web_dir", "tls_certificate", "tls_key")
+    @field_validator("aec_model", "web_dir", "tls_certificate", "tls_key")
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
         if path is not None and not path.exists():

@@ -37,6 +37,9 @@ def serve(
     asr: Annotated[
         Asr | None, typer.Option(help="Recogniser; 'auto' takes paraformer if it is there. [default: auto]")
     ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; this version runs one.")] = 1,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options win over it.")] = None,
 ) -> None:
@@ -50,7 +53,9 @@ def serve(
         fail("--tls needs --cert and --key: making a certificate is not in this version", code=2)
     if not tls and (cert is not None or key is not None):
         fail("--cert and --key need --tls", code=2)
-    settings = _settings(config, host=host, port=port, asr=asr, tls_certificate=cert, tls_key=key)
+    settings = _settings(
+        config, host=host, port=port, asr=asr, aec_model=model, tls_certificate=cert, tls_key=key
+    )
     _announce(settings)
     from server.app import serve as run
 

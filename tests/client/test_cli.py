@@ -9,6 +9,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from client.cli import app
+from client.local_server import free_port
 
 COMMANDS = ("demo", "cancel", "serve", "stream", "bench", "evaluate", "train", "ablate")
 HEAVY = ("numpy", "scipy", "torch", "onnxruntime", "soundfile", "fastapi", "websockets", "aec_core", "server")
@@ -112,6 +113,13 @@ class TestServeRefuses:
         result = run("serve", "--config", config)
         assert result.exit_code == 2
         assert "colour" in result.stderr
+
+    def test_a_model_that_is_none(self, tmp_path):
+        model = tmp_path / "model.safetensors"
+        model.write_text("weights")
+        result = run("serve", "--model", model, "--port", free_port(), "--asr", "none")
+        assert result.exit_code == 1
+        assert f"{model} is not a safetensors file" in result.output
 
     def test_a_missing_config(self, tmp_path):
         result = run("serve", "--config", tmp_path / "none.toml")

@@ -40,7 +40,8 @@ def test_origins_come_as_words_between_commas(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "line", ["prot = 1", "port = 70000", 'asr = "siri"', "max_sessions = 0", 'web_dir = "no"']
+    "line",
+    ["prot = 1", "port = 70000", 'asr = "siri"', "max_sessions = 0", 'web_dir = "no"', 'aec_model = "no"'],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, line: str):
     config = tmp_path / "duplex.toml"
