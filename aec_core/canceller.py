@@ -20,6 +20,9 @@ from aec_core.ring import HopRing
 from aec_core.stft import Analysis, Synthesis
 from aec_core.types import HOP, SAMPLE_RATE, Mask, Rows, Samples
 
+_AUDIBLE = np.float32(1e-7)  # mean power of a hop of reference: -70 dBFS
+_ECHO_LASTS = round(2.0 * SAMPLE_RATE / HOP)  # hops: the longest delay, and the reverberation after it
+
 
 @dataclass(frozen=True)
 class Cleaned:
@@ -54,6 +57,7 @@ class HopCanceller:
         self._betas = np.tile(np.array([config.beta_vad, config.beta_asr], np.float32), (streams, 1))
         self._mic, self._ref = (HopRing(streams, 1 - -self.latency // HOP, HOP) for _ in range(2))
         self._echo = HopRing(streams, 2, HOP)
+        self._quiet = np.full(streams, _ECHO_LASTS)  # hops since the reference sounded
         self._belief = Belief(streams)
 
     @classmethod
@@ -84,6 +88,7 @@ class HopCanceller:
         spectra = self.analysis.process(np.stack([heard.mic, heard.error, heard.ref], axis=1), rows)
         near, echo = self._masks(log_mel(spectra), rows)
         gains = wiener_gains(near, echo, self._betas[rows])
+        gains[self._echo_is_gone(ref, rows)] = 1
         out = self.synthesis.process(gains * spectra[:, 1:2], rows)
 
         self._mic.push(mic, rows)
@@ -134,6 +139,7 @@ class HopCanceller:
         for past in self._memory:
             past[slot] = 0
         self._betas[slot] = self.config.beta_vad, self.config.beta_asr
+        self._quiet[slot] = _ECHO_LASTS
 
     def _rows(self, mic: Samples, ref: Samples, active: Mask | None) -> Rows:
         shape = (self.streams, HOP)
@@ -147,6 +153,12 @@ class HopCanceller:
         if not (np.isfinite(mic[rows]).all() and np.isfinite(ref[rows]).all()):
             raise ValueError("mic or ref has values that are not finite")
         return rows
+
+    def _echo_is_gone(self, ref: Samples, rows: Rows) -> Mask:
+        """Whether the reference was silent for so long, `(n,)`, that whatever is heard is the near end."""
+        sounds = np.einsum("ns,ns->n", ref, ref) > HOP * _AUDIBLE
+        self._quiet[rows] = np.where(sounds, 0, np.minimum(self._quiet[rows] + 1, _ECHO_LASTS))
+        return self._quiet[rows] == _ECHO_LASTS
 
     def _masks(self, features: Samples, rows: Rows) -> tuple[Samples, Samples]:
         everyone = isinstance(rows, slice)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aec_core.evaluate.paper import SERS, TABLE_IV
 from aec_core.evaluate.paper_tables import mean_pesq
-from aec_core.evaluate.plotstyle import SIZE, colour, save, subplots
+from aec_core.evaluate.plotstyle import SIZE, colour, legend_above, save, subplots
 from aec_core.evaluate.scenarios import CHANGE_AT_S, JUMP, Call
 from aec_core.evaluate.summary import Systems
 from aec_core.evaluate.systems import SWEEP, UNPROCESSED, System, beta_name
@@ -46,7 +46,7 @@ def _quality(systems: Systems, path: Path) -> str:
             color=colour(name),
         )
     axes.set(xlabel="SER, dB", ylabel="PESQ wb", xticks=list(map(int, SERS)))
-    axes.legend(ncols=2)
+    legend_above(figure)
     return save(figure, path)
 
 
@@ -75,19 +75,19 @@ def _jump(calls: Sequence[Call], runs: Sequence[System], path: Path) -> str:
             axes.plot(times, curve, label=name, color=colour(name))
     axes.axvline(CHANGE_AT_S, color="0.6", linewidth=0.8)
     axes.set(xlabel="seconds", ylabel="ERLE of the last 250 ms, dB")
-    axes.legend(ncols=3)
+    legend_above(figure)
     return save(figure, path)
 
 
 def jump_curves(calls: Sequence[Call], runs: Sequence[System]) -> dict[str, NDArray[np.float64]]:
-    """Return ERLE over time by system, the median over clips where there was echo, `(windows,)`."""
+    """Return ERLE over time by system, the median over clips, `(windows,)`; NaN in a pause of most."""
     mic, ref = (np.stack([getattr(call.mixture, side) for call in calls]) for side in ("mic", "ref"))
     curves: dict[str, NDArray[np.float64]] = {}
     for run in runs:
         for name, cleaned in run(mic, ref).items():
             each = np.stack([erle_curve_db(*pair) for pair in zip(mic, cleaned, strict=True)])
-            silent = np.isnan(each).all(axis=0)
-            curves[name] = np.where(silent, np.nan, np.nanmedian(np.where(silent, 0.0, each), axis=0))
+            rare = np.isfinite(each).mean(axis=0) < 0.5
+            curves[name] = np.where(rare, np.nan, np.nanmedian(np.where(rare, 0.0, each), axis=0))
     return curves
 
 

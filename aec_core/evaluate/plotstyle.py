@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 SIZE = (8.0, 3.6)  # inches
 _DPI = 80
+_COLOURS_OF_A_FILE = 48
 _COLOURS = {
     "no processing": "0.6",
     "linear stage": "#8c564b",
@@ -41,16 +43,23 @@ def subplots(rows: int, columns: int, size: tuple[float, float] = SIZE) -> tuple
         return pyplot.subplots(rows, columns, figsize=size, layout="constrained")
 
 
+def legend_above(figure: Any) -> None:
+    """Name the lines in one row above the axes, where it hides none of them."""
+    figure.legend(loc="outside upper center", ncols=8, frameon=False, fontsize=7)
+
+
 def colour(name: str) -> str:
     """Return the colour of a system, the same in every plot."""
     return _COLOURS.get(name, "0.3")
 
 
 def save(figure: Any, path: Path) -> str:
-    """Write a PNG and return its file name."""
+    """Write a PNG of few colours, which keeps it small, and return its file name."""
     from matplotlib import pyplot
+    from PIL import Image  # comes with matplotlib
 
-    with pyplot.rc_context(_STYLE):
-        figure.savefig(path, dpi=_DPI)
+    with pyplot.rc_context(_STYLE), io.BytesIO() as whole:
+        figure.savefig(whole, dpi=_DPI, format="png")
+        Image.open(whole).convert("RGB").quantize(_COLOURS_OF_A_FILE).save(path, optimize=True)
     pyplot.close(figure)
     return path.name

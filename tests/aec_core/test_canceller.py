@@ -152,3 +152,29 @@ def test_hops_of_another_shape_are_refused(shape):
         core.process(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     with pytest.raises(ValueError, match="at least 1"):
         HopCanceller(AecConfig(), random_weights(), 0)
+
+
+def test_without_a_reference_the_microphone_comes_through():
+    """Nothing plays, so nothing is echo: no word may wait for a network to warm up."""
+    near = speech_like(1.5, seed=1)
+    aec = EchoCanceller.pretrained(streams=2)
+    mics, refs = np.stack([near, near]), np.stack([np.zeros_like(near), speech_like(1.5, seed=2)])
+    out = aec.process(mics, refs)
+    late = aec.latency
+    for signal in (out.vad, out.asr):
+        np.testing.assert_allclose(signal[0, late:], near[:-late], atol=1e-5)
+        assert np.abs(signal[1, late:] - near[:-late]).max() > 0.01
+
+
+def test_the_echo_of_a_reference_that_has_ended_is_still_cancelled():
+    ref = np.concatenate([speech_like(3, seed=3), np.zeros(4 * 16_000, np.float32)])
+    mic = far_end(ref, 9_000)
+    near = np.zeros_like(mic)
+    near[6 * 16_000 :] = speech_like(1, seed=4)
+    aec = EchoCanceller.pretrained()
+    out = aec.process(mic + near, ref)
+    after = slice(3 * 16_000 + aec.latency, 3 * 16_000 + aec.latency + 9_000)
+    assert np.mean(out.vad[after] ** 2) < 0.01 * np.mean(mic[3 * 16_000 :][:9_000] ** 2)
+    np.testing.assert_allclose(
+        out.asr[6 * 16_000 + aec.latency :], (mic + near)[6 * 16_000 : -aec.latency], atol=1e-5
+    )
