@@ -39,7 +39,9 @@ class Settings(BaseSettings):
         token: If set, clients must show it.
         origins: Web origins that may connect beside the server's own; `*` is all of them.
         web_dir: Directory of the page at `/`.
-        tls_certificate: PEM file; with `tls_key` the server speaks https and wss.
+        tls: Speak https and wss; by default wherever other machines can reach the server. Without a
+            certificate of one's own, `server.tls` keeps a self-signed one.
+        tls_certificate: PEM file; belongs to `tls_key`.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUPLEX_", extra="forbid", frozen=True)
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     token: SecretStr | None = None
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     web_dir: Path | None = None
+    tls: bool | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 

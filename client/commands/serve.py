@@ -30,9 +30,16 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port of the page and of the socket. [default: 8080]")
     ] = None,
     tls: Annotated[
-        bool, typer.Option("--tls/--no-tls", help="https and wss; needs --cert and --key.")
-    ] = False,
-    cert: Annotated[Path | None, typer.Option(help="Certificate, PEM.")] = None,
+        bool | None,
+        typer.Option(
+            "--tls/--no-tls",
+            help="https and wss, which a phone needs; without --host on all addresses. "
+            "[default: where other machines can reach it]",
+        ),
+    ] = None,
+    cert: Annotated[
+        Path | None, typer.Option(help="Certificate of your own, PEM; else a self-signed one is kept.")
+    ] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     asr: Annotated[
         Asr | None, typer.Option(help="Recogniser; 'auto' takes paraformer if it is there. [default: auto]")
@@ -49,14 +56,12 @@ def serve(
     """
     if workers > 1:
         fail("this version runs one process: start several on ports of their own, behind a proxy", code=2)
-    if tls and (cert is None or key is None):
-        fail("--tls needs --cert and --key: making a certificate is not in this version", code=2)
-    if not tls and (cert is not None or key is not None):
-        fail("--cert and --key need --tls", code=2)
+    if tls is False and (cert is not None or key is not None):
+        fail("--cert and --key need TLS: leave out --no-tls", code=2)
     settings = _settings(
-        config, host=host, port=port, asr=asr, aec_model=model, tls_certificate=cert, tls_key=key
+        config, host=host, port=port, tls=tls, asr=asr, aec_model=model, tls_certificate=cert, tls_key=key
     )
-    _announce(settings)
+    settings = _secured(settings)
     from server.app import serve as run
 
     try:
@@ -77,8 +82,15 @@ def _settings(config: Path | None, **options: object) -> Settings:
     return settings if settings.web_dir else settings.model_copy(update={"web_dir": web_directory()})
 
 
-def _announce(settings: Settings) -> None:
-    secure = "s" if settings.tls_certificate else ""
-    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    typer.echo(f"page     http{secure}://{shown}:{settings.port}/")
-    typer.echo(f"socket   ws{secure}://{shown}:{settings.port}/v1/realtime")
+def _secured(settings: Settings) -> Settings:
+    """Find the certificate, and say where the service will be."""
+    from client.commands.announce import announce
+    from server.certificate import CertificateError
+    from server.tls import secure
+
+    try:
+        settings, certificate = secure(settings)
+    except CertificateError as error:
+        fail(f"{error}; name one with --cert and --key, or use --no-tls")
+    announce(settings, certificate)
+    return settings

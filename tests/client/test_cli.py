@@ -102,11 +102,6 @@ class TestCancelRefuses:
 
 
 class TestServeRefuses:
-    def test_tls_without_a_certificate(self):
-        result = run("serve", "--tls")
-        assert result.exit_code == 2
-        assert "--cert" in result.stderr
-
     def test_an_unknown_key_in_the_config(self, tmp_path):
         config = tmp_path / "duplex.toml"
         config.write_text("colour = 'red'\n")

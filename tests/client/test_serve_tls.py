@@ -1,0 +1,94 @@
+"""`duplex serve` with TLS: a real https and wss connection that trusts that one certificate only."""
+
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from websockets.sync.client import connect
+
+from client.cli import app
+from client.local_server import free_port
+from server.network import lan_addresses
+
+
+@pytest.fixture
+def serving(tmp_path: Path):
+    """Start `duplex serve` with options; return its port and what it printed before it was ready."""
+    started: list[subprocess.Popen[str]] = []
+
+    def serve(*options: str) -> tuple[int, str]:
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "client.cli", "serve", "--port", str(port), "--asr", "none", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | {"XDG_DATA_HOME": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
+            | {"DUPLEX_MAX_SESSIONS": "2", "DUPLEX_MAX_LOAD": "1"},
+        )  # fmt: skip
+        started.append(process)
+        lines: list[str] = []
+        while process.stdout is not None and (line := process.stdout.readline()):
+            lines.append(line)
+            if "ready for" in line:
+                return port, "".join(lines)
+        raise AssertionError("".join(lines))
+
+    yield serve
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def trusting(tmp_path: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=tmp_path / "duplex" / "tls" / "certificate.pem")
+
+
+def test_the_page_and_the_socket_under_one_certificate(serving, tmp_path: Path):
+    port, _ = serving("--tls")
+    context = trusting(tmp_path)
+    hosts = ["localhost", "127.0.0.1", *(host for host in lan_addresses() if ":" not in host)]
+    for host in hosts:
+        with urllib.request.urlopen(f"https://{host}:{port}/", timeout=10, context=context) as answer:
+            assert b"<html" in answer.read()
+    url = f"wss://{hosts[-1]}:{port}/v1/realtime"
+    with connect(url, ssl=context, proxy=None, origin=f"https://{hosts[-1]}:{port}") as socket:
+        assert json.loads(socket.recv(10))["type"] == "session.created"
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        urllib.request.urlopen(f"https://127.0.0.1:{port}/", timeout=10)
+
+
+def test_it_prints_how_a_phone_gets_there(serving, tmp_path: Path):
+    port, printed = serving("--host", "0.0.0.0")
+    lan = [host for host in lan_addresses() if ":" not in host]
+    assert re.search(r"SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", printed)
+    assert f"page     https://127.0.0.1:{port}/" in printed
+    if lan:
+        assert f"phone    https://{lan[0]}:{port}/" in printed
+        assert "▄▄▄▄▄" in printed  # a finder pattern of the QR code
+    key = tmp_path / "duplex" / "tls" / "key.pem"
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_without_tls_it_says_what_a_phone_would_miss(serving, tmp_path: Path):
+    port, printed = serving("--host", "0.0.0.0", "--no-tls")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+    assert "no microphone" in printed or not lan_addresses()
+    assert not (tmp_path / "duplex").exists()
+
+
+def test_a_certificate_without_tls_is_refused(tmp_path: Path):
+    result = CliRunner().invoke(app, ["serve", "--no-tls", "--cert", str(tmp_path / "c.pem")])
+    assert result.exit_code == 2
+    assert "--no-tls" in result.stderr
