@@ -82,10 +82,15 @@ class Connection:
             self._leave(keep=False)
             raise
         self._session.deliver([SessionCreated(session=self._session.describe())])
-        self._writer = asyncio.create_task(self._write())
-        tasks = [self._writer, asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
+        writer = self._writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(self._read())
+        tasks = [reader, writer, asyncio.create_task(self._watch())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done() and not writer.cancelled() and isinstance(writer.exception(), _Lost):
+                # Sending fails before the peer's close frame is read, which says whether it comes back.
+                await asyncio.wait([reader], timeout=CLOSE_S)
+            done = [task for task in tasks if task.done()]
         finally:
             for task in tasks:
                 task.cancel()
@@ -98,8 +103,8 @@ class Connection:
         await self._close(fault)
         return fault.code
 
-    def _why(self, done: set[asyncio.Task[None]]) -> _Closing | _Lost:
-        """Return what ended the connection; our own decision comes before what the peer did."""
+    def _why(self, done: list[asyncio.Task[None]]) -> _Closing | _Lost:
+        """Return what ended the connection: our own decision, else what the reader or the writer met."""
         if self._replaced.is_set():
             return _Closing(CloseCode.REPLACED, "another connection resumed this session")
         faults = [task.exception() for task in done if not task.cancelled()]
