@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aec_core import HOP, Cleaned, HopCanceller
-from aec_core.types import Mask
+from aec_core import HOP, Cleaned
+from aec_core.types import Mask, Samples
 from server.admission import LoadMeter
 from server.events import AudioGap
 from server.lane import Lane
@@ -34,13 +36,46 @@ Post = Callable[[Callable[[], None]], object]
 """Runs a function where the sessions live: `loop.call_soon_threadsafe`, or at once in a test."""
 
 
+class Core(Protocol):
+    """The canceller, as the engine uses it: `HopCanceller`, or what is compared with it.
+
+    Attributes:
+        streams: Slots.
+        latency: Samples by which the output lags the input.
+    """
+
+    streams: int
+    latency: int
+
+    @property
+    def delay_ms(self) -> NDArray[np.float64]: ...
+
+    @property
+    def erle_db(self) -> NDArray[np.float32]: ...
+
+    @property
+    def double_talk(self) -> Mask: ...
+
+    def process(self, mic: Samples, ref: Samples, active: Mask | None = None) -> Cleaned:
+        """Take and return one hop of each active stream, `(S, hop)`."""
+        ...
+
+    def set_betas(self, slot: int, vad: float, asr: float) -> None:
+        """Choose how hard each output of a slot suppresses."""
+        ...
+
+    def reset(self, slot: int) -> None:
+        """Forget all that a slot heard."""
+        ...
+
+
 class Engine:
     """Slots for sessions, and one batched call for all of them with a full hop.
 
     `join` and `leave` may be called from any thread; they take effect, in order, at the next tick.
     """
 
-    def __init__(self, core: HopCanceller, speech: SileroBank, metrics: Metrics, post: Post) -> None:
+    def __init__(self, core: Core, speech: SileroBank, metrics: Metrics, post: Post) -> None:
         """Make an empty engine.
 
         Args:

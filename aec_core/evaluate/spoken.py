@@ -82,7 +82,7 @@ def make_segments(
         for level in LEVELS_DB:
             scene = Scene(Talk.DOUBLE, ser_db=level, snr_db=30)
             rng = np.random.default_rng([seed, number, 1])
-            mixture = make_mixture(scene, _Scripted(sources, script), len(script) / SAMPLE_RATE, rng)
+            mixture = make_mixture(scene, Scripted(sources, script), len(script) / SAMPLE_RATE, rng)
             calls.append(Segment(level, mixture, spoken))
             made()
     return calls
@@ -95,7 +95,7 @@ def _script(
     spoken: list[Utterance] = []
     for pick in rng.permutation(len(utterances))[:UTTERANCES]:
         text, audio = utterances[int(pick)]
-        first, last = _speech_bounds(audio)
+        first, last = speech_bounds(audio)
         start = sum(map(len, parts))
         level = 0.1 * 10 ** (rng.uniform(-3, 3) / 20) / (np.sqrt(np.mean(audio**2)) + 1e-6)
         parts += [(level * audio).astype(np.float32), _pause(rng)]
@@ -107,14 +107,14 @@ def _pause(rng: np.random.Generator) -> Samples:
     return np.zeros(round(rng.uniform(*_PAUSE_S) * SAMPLE_RATE), np.float32)
 
 
-def _speech_bounds(audio: Samples) -> tuple[int, int]:
+def speech_bounds(audio: Samples) -> tuple[int, int]:
     """Return where speech begins and ends: the outermost 20 ms within 35 dB of the loudest."""
     power = np.mean(audio[: len(audio) // 320 * 320].reshape(-1, 320) ** 2, axis=1)
     loud = np.flatnonzero(power > 10**-3.5 * power.max())
     return int(loud[0]) * 320, int(loud[-1] + 1) * 320
 
 
-class _Scripted(Sources):
+class Scripted(Sources):
     """Sources whose near end says what it is told, and whose echoes are simulated."""
 
     def __init__(self, sources: Sources, script: Samples) -> None:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Row:
     speaker: str
     dynamics_db: float  # 95th minus 5th percentile of frame level
     ref: Path | None = None  # what the loudspeaker played, of an echo
+    language: str = ""
+    transcript: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,20 @@ class Skipped:
     reason: str
 
 
-def read_rows(manifest: Path, split: str) -> list[Row]:
+def read_rows(manifest: Path, split: str, also: Collection[str] = ()) -> list[Row]:
     """Read the lines of a split whose kind is known (`docs/data.md` describes the columns).
 
-    Lines of kind `echo` count only where the manifest has a column `ref`.
+    Lines of kind `echo` count only where the manifest has a column `ref`. Corpora and speakers that
+    `also` names count whatever their split.
 
     Raises:
         ValueError: If it is no CSV, lacks a column, or `dyn_dB` is not a number.
     """
-    lines = [line for line in _lines(manifest) if line["split"] == split and line["kind"] in KINDS]
+    lines = [
+        line
+        for line in _lines(manifest)
+        if line["kind"] in KINDS and (line["split"] == split or {line["corpus"], line["speaker"]} & set(also))
+    ]
     return [_row(manifest.parent, line) for line in lines if line["kind"] != ECHO or "ref" in line]
 
 
@@ -87,7 +94,8 @@ def _row(folder: Path, line: dict[str, str]) -> Row:
     except ValueError as error:
         raise ValueError(f"dyn_dB of {line['path']} is {line['dyn_dB']!r}, must be a number") from error
     ref = folder / line["ref"] if line.get("ref") else None
-    return Row(folder / line["path"], line["kind"], line["corpus"], line["speaker"], dynamics, ref)
+    said = line.get("language") or "", line.get("transcript") or ""
+    return Row(folder / line["path"], line["kind"], line["corpus"], line["speaker"], dynamics, ref, *said)
 
 
 def read_audio(path: Path) -> NDArray[np.int16]:

@@ -1,0 +1,1 @@
+"""Seeded dialogues through the service's own code: does a conversation feel right?"""

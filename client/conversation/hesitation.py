@@ -1,0 +1,60 @@
+"""How people hold the floor: the last sound before a pause is drawn out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aec_core.types import SAMPLE_RATE, Samples
+
+PAUSE_S = (0.3, 1.5)
+_HELD_S = 0.35  # what is drawn out
+_FACTOR = (1.6, 2.2)
+_WHERE = (0.3, 0.75)  # of the sentence
+_FADE = SAMPLE_RATE // 100
+_FRAME = SAMPLE_RATE // 100
+_AROUND = 6  # frames whose mean power must be low: a gap between words, not a zero crossing
+_LEAST_S = 1.6  # a shorter sentence has no middle
+
+
+def can_hesitate(audio: Samples) -> bool:
+    """Say whether there is room for a pause in a sentence, `(n,)`."""
+    return len(audio) >= _LEAST_S * SAMPLE_RATE
+
+
+def hesitate(audio: Samples, rng: np.random.Generator) -> tuple[Samples, tuple[int, int]]:
+    """Put a pause of 0.3-1.5 s into a sentence.
+
+    It comes at the quietest place of the middle; the 350 ms before it last 1.6 to 2.2 times as long.
+
+    Args:
+        audio: A sentence, `(n,)`, of 1.6 s or more.
+        rng: Draws how long.
+
+    Returns:
+        The longer sentence, and where its pause begins and ends, in samples.
+    """
+    import librosa  # an extra
+
+    at = _quietest(audio)
+    held: Any = librosa.effects.time_stretch(
+        audio[at - round(_HELD_S * SAMPLE_RATE) : at], rate=1 / rng.uniform(*_FACTOR)
+    )
+    before = np.concatenate([audio[: at - round(_HELD_S * SAMPLE_RATE)], held]).astype(np.float32)
+    after = audio[at:].copy()
+    ramp = np.linspace(0, 1, _FADE, dtype=np.float32)
+    before[-_FADE:] *= ramp[::-1]
+    after[:_FADE] *= ramp
+    pause = round(rng.uniform(*PAUSE_S) * SAMPLE_RATE)
+    start = len(before)
+    return np.concatenate([before, np.zeros(pause, np.float32), after]), (start, start + pause)
+
+
+def _quietest(audio: Samples) -> int:
+    """Return the sample of the middle around which 60 ms are quietest."""
+    power = np.mean(audio[: len(audio) // _FRAME * _FRAME].reshape(-1, _FRAME) ** 2, axis=1)
+    smooth = np.convolve(power, np.ones(_AROUND), mode="same")
+    first = max(round(_WHERE[0] * len(power)), round(_HELD_S * SAMPLE_RATE) // _FRAME + _AROUND)
+    last = round(_WHERE[1] * len(power))
+    return (first + int(smooth[first:last].argmin())) * _FRAME
