@@ -24,6 +24,8 @@ class DelayConfig:
     tolerance_ms: float = 2.0
     headroom_ms: float = 8.0  # align early, so that the linear filter stays causal
     slack_ms: float = 24.0  # drift that the linear filter holds before the ref is moved
+    hold_ms: float = 60.0  # a peak this near to the confirmed delay may be a reflection of it
+    hold_share: float = 0.5  # of that peak's height, with which the confirmed delay is kept
     ref_floor_dbfs: float = -55.0
     clip_level: float = 0.99
 
@@ -32,6 +34,8 @@ class DelayConfig:
             raise ValueError(f"max_delay_ms must be in (0, 640], got {self.max_delay_ms}")
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must be in [0, 1), got {self.smoothing}")
+        if self.hold_ms < 0 or not 0 < self.hold_share <= 1:
+            raise ValueError("hold_ms must not be negative and hold_share in (0, 1]")
         if self.headroom_ms >= self.slack_ms:
             raise ValueError("headroom_ms must be below slack_ms")
 

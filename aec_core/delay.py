@@ -93,9 +93,21 @@ class DelayEstimator:
         phat[:, self._band] = cross / (np.abs(cross) + np.float32(1e-12))
         # The reference starts `lags` samples before the microphone does, so lag 0 is at -lags.
         correlation = np.abs(irfft(phat, n=self._n_fft)[:, -self._lags :])
-        best = correlation.argmax(axis=-1)
+        best = self._hold(correlation, correlation.argmax(axis=-1), rows)
         rms = np.sqrt(np.mean(correlation**2, axis=-1)) + np.float32(1e-20)
         return best, np.take_along_axis(correlation, best[:, None], axis=-1)[:, 0] / rms
+
+    def _hold(self, correlation: Samples, best: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Prefer the confirmed delay to a higher peak nearby: that is a reflection, not a jump."""
+        config, held = self._config, self.delay[rows] // 2
+        reach = round(config.tolerance_ms * _RATE / 1000)
+        around = (held[:, None] + np.arange(-reach, reach + 1)).clip(0, self._lags - 1)
+        heights = np.take_along_axis(correlation, around, axis=-1)
+        peak = np.take_along_axis(correlation, best[:, None], axis=-1)[:, 0]
+        near = np.abs(best - held) <= config.hold_ms * _RATE / 1000
+        kept = (held >= 0) & near & (heights.max(axis=-1) >= config.hold_share * peak)
+        nearest = np.take_along_axis(around, heights.argmax(axis=-1)[:, None], axis=-1)[:, 0]
+        return np.where(kept, nearest, best)
 
     def _confirm(self, lag: NDArray[np.intp], sharp: NDArray[np.bool_], rows: NDArray[np.intp]) -> None:
         near = np.abs(lag - self._candidate[rows]) <= self._config.tolerance_ms * _RATE / 1000

@@ -22,6 +22,9 @@ _FRESH = 10  # hops of reference until the path is trusted more than its prior
 _LEAST_DOUBT = np.float32(5e-3)  # share of the prior that stays: an echo may appear after minutes
 _MOST_COUPLING = np.float32(4)  # a mic 6 dB above the reference
 _MOST_DRIFT = np.float32(0.1)  # samples a hop: 312 ppm
+_TRUST_MEMORY = np.float32(0.6)  # for each hop
+_LEAST_TRUST = np.float32(0.3)  # of the echo that is taken off: a path has to begin somewhere
+_SILENT = np.float32(1e-9)  # energy of a hop
 _OMEGA = (-2j * np.pi / N_FFT * np.arange(BINS)).astype(np.complex64)  # a delay of d is exp(d * omega)
 
 
@@ -30,7 +33,8 @@ class KalmanFilter:
 
     Beyond the textbook: the prior of the path comes from the levels that are heard, noise is
     smoothed over neighbouring bins, a rotation of the path follows clock drift, and the output is
-    the error after the update. `docs/experiments.md` has what each of them brings.
+    the error after the update as far as the path was right before it. `docs/experiments.md` has what
+    each of them brings.
     """
 
     latency = 0
@@ -45,6 +49,7 @@ class KalmanFilter:
         self._noise = np.zeros((streams, BINS), np.float32)  # Psi
         self._levels = np.zeros((streams, 2, BINS), np.float32)  # power of mic and ref while it plays
         self._heard = np.zeros(streams, np.intp)  # hops of reference that went into the levels
+        self._explained = np.zeros((streams, 2), np.float32)  # energies of `_trust`
         self._drift = np.zeros(streams, np.float32)  # samples a hop by which the echo moves later
         decay = np.float32(config.prior_decay) ** np.arange(config.partitions, dtype=np.float32)
         self._prior_shape = np.float32(config.prior_scale) * decay[:, None]
@@ -60,9 +65,11 @@ class KalmanFilter:
         audible = _power(x[:, 0]).sum(axis=-1) > _AUDIBLE
         # Silence stops the clock: a drift that is a little wrong would turn the path away unseen.
         path = self._path[rows] * np.exp(_OMEGA * (self._drift[rows] * audible)[:, None, None])
-        error = mic - _convolve(path, x)
+        predicted = _convolve(path, x)
+        error = mic - predicted
         path = self._adapt(path, x, _block(mic), _block(error), audible, rows)
         echo = _convolve(path, x)
+        echo *= self._trust(mic, predicted, rows)[:, None]
         return mic - echo, echo
 
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
@@ -139,6 +146,18 @@ class KalmanFilter:
         mic, ref = self._levels[rows, 0], self._levels[rows, 1]
         coupling = np.minimum((mic + _FLOOR) / (ref + _FLOOR), _MOST_COUPLING)
         return coupling[:, None] * self._prior_shape
+
+    def _trust(self, mic: Samples, predicted: Samples, rows: Rows) -> Samples:
+        """Return how much of what the path predicted, `(n,)`, is in the microphone: the regression of both.
+
+        The path after the update explains a part of anything; where the path before it explained
+        nothing, as of a reference that nobody hears, that part is speech.
+        """
+        both = np.stack([np.einsum("ns,ns->n", predicted, each) for each in (mic, predicted)], axis=-1)
+        both = _TRUST_MEMORY * self._explained[rows] + (1 - _TRUST_MEMORY) * both
+        self._explained[rows] = both
+        trust = np.clip(both[:, 0] / (both[:, 1] + _SILENT), _LEAST_TRUST, np.float32(1))
+        return trust.astype(np.float32, copy=False)
 
     def _follow_drift(self, path: Spectrum, update: Spectrum, audible: NDArray[np.bool_], rows: Rows) -> None:
         """Learn the drift from the common rotation of all updates: a delay turns bins by their frequency."""

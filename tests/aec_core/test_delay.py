@@ -55,6 +55,17 @@ def test_a_jump_of_the_delay_is_found_within_two_seconds():
     assert abs(track[299] - 4800) <= 16
 
 
+@pytest.mark.parametrize(("direct", "follows"), [(0.95, False), (0.0, True)])
+def test_a_louder_reflection_is_no_jump_but_an_echo_that_moved_is(direct, follows):
+    """After 4 s all that comes 40 ms later is louder than what came first, or all that there is."""
+    ref = speech_like(8, seed=3)
+    first, later = far_end(ref, 1600), far_end(ref, 2240)
+    mic = np.concatenate([first[: 4 * SAMPLE_RATE], (direct * first + later)[4 * SAMPLE_RATE :]])
+    track = run(DelayEstimator(DelayConfig(), 1), mic, ref)
+    assert abs(track[199] - 1600) <= 16
+    assert abs(track[-1] - (2240 if follows else 1600)) <= 16
+
+
 def test_streams_do_not_mix():
     refs = np.stack([speech_like(3, seed=i) for i in range(3)])
     mics = np.stack([far_end(ref, 500 * (i + 1)) for i, ref in enumerate(refs)])

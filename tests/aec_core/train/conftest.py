@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four speakers, noise and music in three containers; one speaker is for validation."""
+    """Five speakers, noise and music in three containers; two for validation, who talk over each other."""
     folder = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(9)
     sounds = {
@@ -45,6 +45,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "b.flac": voice(4, 2, 210),
         "c.wav": voice(3, 3, 150),
         "d.wav": voice(3, 4, 260),
+        "e.wav": voice(3, 5, 180),
         "hiss.wav": (0.05 * rng.standard_normal(2 * SAMPLE_RATE)).astype(np.float32),
         "tune.flac": (0.3 * np.sin(np.arange(3 * SAMPLE_RATE) * 0.2)).astype(np.float32),
     }
@@ -55,6 +56,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("b.flac", "speech", "vctk", "b", "train", "40"),
         ("c.wav", "speech", "fillets_ng", "c", "train", "40"),
         ("d.wav", "speech", "librispeech", "d", "valid", "40"),
+        ("e.wav", "speech", "librispeech", "e", "valid", "40"),
         ("hiss.wav", "noise", "esc10", "", "train", ""),
         ("tune.flac", "music", "moh", "", "train", ""),
     ]
