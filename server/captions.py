@@ -6,7 +6,7 @@ import numpy as np
 
 from aec_core.types import SAMPLE_RATE, Samples
 from server.asr.contract import Transcript
-from server.asr.service import Failed, Partial, Recognition
+from server.asr.recognition import Failed, Partial, Recognition
 from server.events import (
     ErrorBody,
     TranscriptionCompleted,

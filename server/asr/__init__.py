@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from server.asr.contract import Recognizer, RecognizerError, Transcript, Utterance, Word
-from server.asr.service import Failed, Limits, Partial, Recognition, RecognitionService
+from server.asr.recognition import Failed, Limits, Partial, Recognition
+from server.asr.service import RecognitionService
 
 __all__ = [
     "Failed",

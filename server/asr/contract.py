@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from aec_core.types import Samples
 
 
 class RecognizerError(RuntimeError):
     """A recogniser cannot be loaded, or cannot do what it is asked for."""
+
+
+class RecognizerLost(RecognizerError):
+    """The process of a recogniser ended, and the utterance with it."""
+
+
+class RecognizerAway(RecognizerError):
+    """A recogniser is not there at the moment; what has not begun may wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +74,32 @@ class Recognizer(Protocol):
         Raises:
             RecognizerError: If the model does not know the language.
         """
+        ...
+
+
+UtteranceT = TypeVar("UtteranceT", bound=Utterance, contravariant=True)
+
+
+@runtime_checkable
+class BatchRecognizer(Protocol[UtteranceT]):
+    """A recogniser that writes the final texts of several utterances at a time.
+
+    Attributes:
+        batch: How many it takes.
+    """
+
+    @property
+    def batch(self) -> int: ...
+
+    def finish_together(self, ends: Sequence[tuple[UtteranceT, Samples]]) -> list[Transcript | Exception]:
+        """Take the last samples of each utterance; return what becomes of each, in order."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A recogniser that holds more than memory."""
+
+    def close(self) -> None:
+        """Let go of it; what it was doing is lost."""
         ...

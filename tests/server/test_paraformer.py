@@ -1,131 +1,41 @@
-"""A tiny Paraformer with random weights through the real streaming path of `funasr.AutoModel`."""
+"""Tiny Paraformers with random weights through the real paths of `funasr.AutoModel`."""
 
-import json
+from __future__ import annotations
+
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from server.asr import RecognitionService, RecognizerError, Transcript, load_recognizer
+from server.asr import hub as hubs
 from server.asr.paraformer import (
     CHUNK,
     ParaformerModels,
     ParaformerRecognizer,
     ParaformerUtterance,
-    join_tokens,
     safe_hotwords,
 )
 
+if TYPE_CHECKING:
+    from tests.server.conftest import TinyParaformers
+
 DATA = Path(__file__).parents[1] / "data"
-TOKENS = ["<blank>", "<s>", "</s>", *"天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏", "<unk>"]
-SIZE = 32
-
-STREAMING: dict[str, Any] = {
-    "model": "ParaformerStreaming",
-    "model_conf": {"ctc_weight": 0.0, "predictor_bias": 1, "sampling_ratio": 0.75},
-    "encoder": "SANMEncoderChunkOpt",
-    "encoder_conf": {
-        "output_size": SIZE,
-        "attention_heads": 2,
-        "linear_units": 64,
-        "num_blocks": 2,
-        "input_layer": "pe_online",
-        "kernel_size": 11,
-        "chunk_size": [12, 15],
-        "stride": [8, 10],
-        "pad_left": [0, 0],
-        "encoder_att_look_back_factor": [4, 4],
-        "decoder_att_look_back_factor": [1, 1],
-    },
-    "decoder": "ParaformerSANMDecoder",
-    "decoder_conf": {
-        "attention_heads": 2,
-        "linear_units": 64,
-        "num_blocks": 2,
-        "att_layer_num": 2,
-        "kernel_size": 11,
-        "sanm_shfit": 5,
-    },
-    "predictor": "CifPredictorV2",
-    "predictor_conf": {"idim": SIZE, "threshold": 1.0, "l_order": 1, "r_order": 1, "tail_threshold": 0.45},
-    "frontend": "WavFrontendOnline",
-    "frontend_conf": {"fs": 16000, "n_mels": 80, "lfr_m": 7, "lfr_n": 6, "dither": 0.0},
-    "tokenizer": "CharTokenizer",
-    "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-}
-OFFLINE: dict[str, Any] = STREAMING | {
-    "model": "Paraformer",
-    "encoder": "SANMEncoder",
-    "encoder_conf": {
-        "output_size": SIZE,
-        "attention_heads": 2,
-        "linear_units": 64,
-        "num_blocks": 2,
-        "input_layer": "pe",
-        "kernel_size": 11,
-        "selfattention_layer_type": "sanm",
-    },
-    "frontend": "WavFrontend",
-}
-
-PUNCTUATION: dict[str, Any] = {
-    "model": "CTTransformer",
-    "model_conf": {
-        "embed_unit": SIZE,
-        "att_unit": SIZE,
-        "punc_list": ["<unk>", "_", "，", "。", "？", "、"],
-        "sentence_end_id": 3,
-    },
-    "encoder": "SANMEncoder",
-    "encoder_conf": {
-        "input_size": SIZE,
-        "output_size": SIZE,
-        "attention_heads": 2,
-        "linear_units": 64,
-        "num_blocks": 1,
-        "input_layer": "pe",
-        "selfattention_layer_type": "sanm",
-    },
-    "tokenizer": "CharTokenizer",
-    "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-}
-
-
-def make_model(directory: Path, config: dict[str, Any], seed: int = 4) -> Path:
-    """Write a directory as funasr's hub has them, with random weights."""
-    import funasr  # noqa: F401  (fills the tables)
-    import torch
-    from funasr.register import tables
-    from omegaconf import OmegaConf
-
-    directory.mkdir()
-    OmegaConf.save(OmegaConf.create(config), directory / "config.yaml")
-    (directory / "tokens.json").write_text(json.dumps(TOKENS, ensure_ascii=False))
-    dims = 80 * 7
-    statistics = [("<AddShift>", "-8 "), ("<Rescale>", "0.1 ")]
-    rows = [f"{name} {dims} {dims}\n<LearnRateCoef> 0 [ {value * dims}]\n" for name, value in statistics]
-    if "frontend" in config:
-        (directory / "am.mvn").write_text("".join(rows))
-    torch.manual_seed(seed)
-    model = tables.model_classes[config["model"]](
-        **{**config, **config["model_conf"]}, input_size=dims, vocab_size=len(TOKENS)
-    )
-    torch.save(model.state_dict(), directory / "model.pt")
-    return directory
+NOTHING = np.zeros(0, np.float32)
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("paraformer") / "tiny", STREAMING)
+def recognizer(tiny: TinyParaformers) -> ParaformerRecognizer:
+    return ParaformerRecognizer(ParaformerModels(str(tiny.streaming)))
 
 
 @pytest.fixture(scope="module")
-def recognizer(directory: Path) -> ParaformerRecognizer:
-    return ParaformerRecognizer(ParaformerModels(str(directory)))
+def two_passes(tiny: TinyParaformers) -> ParaformerRecognizer:
+    return ParaformerRecognizer(ParaformerModels(str(tiny.streaming), str(tiny.seaco), str(tiny.punctuation)))
 
 
 def speech(name: str) -> np.ndarray:
@@ -136,17 +46,28 @@ def transcribe(
     utterance: ParaformerUtterance, audio: np.ndarray, chunk: int = CHUNK
 ) -> tuple[list[str], str]:
     texts = [utterance.feed(audio[start : start + chunk]) for start in range(0, len(audio), chunk)]
-    return texts, utterance.finish(np.zeros(0, np.float32)).text
+    return texts, utterance.finish(NOTHING).text
 
 
 def test_text_comes_chunk_by_chunk_and_the_end_adds_to_it(recognizer: ParaformerRecognizer):
     texts, final = transcribe(recognizer.open(None, ()), speech("table"))
     assert texts[0]
-    for earlier, later in pairwise([*texts, final]):
+    for earlier, later in pairwise(texts):
         assert later.startswith(earlier)
     assert len(set(texts)) >= 5
     assert len(final) > len(texts[-1])  # what `is_final` lets out of the look-ahead
-    assert set(final) <= set("".join(TOKENS[3:-1]))
+    assert final.lower().startswith(texts[-1])
+
+
+def test_a_word_that_a_chunk_cuts_in_two_is_whole(
+    recognizer: ParaformerRecognizer, monkeypatch: pytest.MonkeyPatch
+):
+    """funasr's own text of each chunk drops the first half of such a word."""
+    utterance = recognizer.open(None, ())
+    chunks = iter([["天", "blue@@"], ["tooth", "地"]])
+    monkeypatch.setattr(recognizer, "stream", lambda *_: next(chunks))
+    assert utterance.feed(np.zeros(CHUNK, np.float32)) == "天 blue"
+    assert utterance.feed(np.zeros(CHUNK, np.float32)) == "天 bluetooth 地"
 
 
 @pytest.mark.parametrize("chunk", [320, 3200, 7000, 4 * CHUNK])
@@ -157,14 +78,13 @@ def test_the_text_does_not_depend_on_how_audio_is_cut(recognizer: ParaformerReco
 
 def test_two_sessions_on_one_model_do_not_mix(recognizer: ParaformerRecognizer):
     one, other = speech("table"), speech("tea")
-    alone = [transcribe(recognizer.open(None, ()), audio)[1] for audio in (one, other)]
-    assert alone[0] != alone[1]
+    separate = [transcribe(recognizer.open(None, ()), audio)[1] for audio in (one, other)]
+    assert separate[0] != separate[1]
     first, second = recognizer.open(None, ()), recognizer.open(None, ())
     for start in range(0, len(one), 4800):
         first.feed(one[start : start + 4800])
         second.feed(other[start : start + 4800])
-    nothing = np.zeros(0, np.float32)
-    assert [first.finish(nothing).text, second.finish(nothing).text] == alone
+    assert [first.finish(NOTHING).text, second.finish(NOTHING).text] == separate
 
 
 def test_the_tail_may_come_with_the_end(recognizer: ParaformerRecognizer):
@@ -179,7 +99,7 @@ def test_the_tail_may_come_with_the_end(recognizer: ParaformerRecognizer):
 def test_next_to_nothing_has_no_words(recognizer: ParaformerRecognizer, length: int):
     utterance = recognizer.open(None, ())
     assert utterance.feed(speech("tea")[:length]) == ""
-    assert utterance.finish(np.zeros(0, np.float32)) == Transcript("")
+    assert utterance.finish(NOTHING) == Transcript("")
 
 
 @pytest.mark.parametrize("length", [960, CHUNK - 1, CHUNK, 2 * CHUNK, 2 * CHUNK + 500])
@@ -203,30 +123,111 @@ def test_through_the_service(recognizer: ParaformerRecognizer):
     service.close()
 
 
-def test_the_second_pass_has_the_last_word(directory: Path, tmp_path: Path):
+def alone(model: Path, audio: np.ndarray, **options: Any) -> dict[str, Any]:
+    """Return what funasr says of one recording."""
     from funasr import AutoModel
 
-    offline = make_model(tmp_path / "offline", OFFLINE, seed=9)
-    alone = AutoModel(model=str(offline), disable_update=True, disable_pbar=True, device="cpu")
-    expected = join_tokens(alone.generate(input=speech("table"))[0]["text"])
-    both = ParaformerRecognizer(ParaformerModels(str(directory), second_pass=str(offline)))
-    texts, final = transcribe(both.open(None, ("天地",)), speech("table"))
-    assert final == expected != texts[-1]
+    loaded = AutoModel(model=str(model), disable_update=True, disable_pbar=True, device="cpu")
+    return loaded.generate(input=audio, **options)[0]
 
 
-def test_punctuation_is_put_into_the_final_text(directory: Path, tmp_path: Path):
-    model = make_model(tmp_path / "punctuation", PUNCTUATION)
-    recognizer = ParaformerRecognizer(ParaformerModels(str(directory), punctuation=str(model)))
-    texts, final = transcribe(recognizer.open(None, ()), speech("table"))
-    assert not set("，。？、") & set("".join(texts))
-    assert final[-1] in "。？."
-    assert set(final) - set("，。？、.") <= set("".join(TOKENS))
+def test_the_second_pass_has_the_last_word_with_times(
+    tiny: TinyParaformers, two_passes: ParaformerRecognizer
+):
+    audio = speech("table")
+    expected = alone(tiny.seaco, audio)
+    utterance = two_passes.open(None, ())
+    streamed = utterance.feed(audio[:48_000])
+    final = utterance.finish(audio[48_000:])
+    words = [word.word for word in final.words]
+    assert words == expected["text"].split()
+    assert "".join(words) != streamed
+    times = [(word.start / 16, word.end / 16) for word in final.words]
+    assert times == [(start, min(end, len(audio) / 16)) for start, end in expected["timestamp"]]
+    edges = [edge for word in final.words for edge in (word.start, word.end)]
+    assert edges == sorted(edges)
+    assert 0 <= edges[0] < edges[-1] <= len(audio)
 
 
-def test_auto_takes_a_local_directory(directory: Path):
-    recognizer = load_recognizer("auto", str(directory))
-    assert recognizer is not None
-    assert (recognizer.name, recognizer.streaming) == ("paraformer tiny", True)
+def test_the_text_has_punctuation_and_the_words_have_none(two_passes: ParaformerRecognizer):
+    final = two_passes.open(None, ()).finish(speech("table"))
+    assert final.text[-1] in "。？.?"
+    assert not set("，。？、,.?") & set("".join(word.word for word in final.words))
+    letters = [character for character in final.text.lower() if character.isalnum()]
+    assert letters == [c for c in "".join(word.word for word in final.words).lower() if c.isalnum()]
+
+
+def test_a_second_pass_without_times_gives_no_words(tiny: TinyParaformers):
+    audio = speech("tea")
+    recognizer = ParaformerRecognizer(ParaformerModels(str(tiny.streaming), str(tiny.offline)))
+    final = recognizer.open(None, ()).finish(audio)
+    assert final.text.lower().replace(" ", "") == alone(tiny.offline, audio)["text"].replace(" ", "")
+    assert final.words == ()
+
+
+def test_several_utterances_end_together_as_each_alone(
+    two_passes: ParaformerRecognizer, calls: list[dict[str, Any]]
+):
+    audios = [speech("table"), speech("tea"), NOTHING, speech("tea")[:20_000], speech("tea")[:500]]
+    hotwords = [(), ("天地",), (), (), ("天地",)]
+    together = two_passes.finish_together(
+        [(two_passes.open(None, words), audio) for words, audio in zip(hotwords, audios, strict=True)]
+    )
+    assert sorted(len(call["input"]) for call in calls) == [1, 2]  # one for each set of hotwords
+    for outcome, words, audio in zip(together, hotwords, audios, strict=True):
+        apart = two_passes.open(None, words).finish(audio)
+        assert isinstance(outcome, Transcript)
+        assert outcome.text == apart.text
+        assert len(outcome.words) == len(apart.words)
+    assert together[2] == together[4] == Transcript("")
+
+
+@pytest.fixture
+def calls(two_passes: ParaformerRecognizer, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Write down what the second pass is asked."""
+    seen: list[dict[str, Any]] = []
+    original = two_passes._offline.generate
+
+    def generate(**options: Any) -> Any:
+        seen.append(options)
+        return original(**options)
+
+    monkeypatch.setattr(two_passes._offline, "generate", generate)
+    return seen
+
+
+def test_hotwords_reach_the_model(
+    tiny: TinyParaformers, two_passes: ParaformerRecognizer, calls: list[dict[str, Any]]
+):
+    audio = speech("tea")
+    with_them = two_passes.open(None, ("天地", "green tea")).finish(audio)
+    without = two_passes.open(None, ()).finish(audio)
+    assert [call.get("hotword") for call in calls] == ["天地 green tea", None]
+    expected = alone(tiny.seaco, audio, hotword="天地 green tea")["text"].split()
+    assert [word.word for word in with_them.words] == expected
+    assert with_them != without
+
+
+def test_a_second_pass_that_fails_leaves_the_last_word_to_the_first(
+    two_passes: ParaformerRecognizer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(two_passes, "_punctuation", None)
+    monkeypatch.setattr(two_passes._offline, "generate", lambda **_: 1 / 0)
+    utterance = two_passes.open(None, ())
+    streamed = utterance.feed(speech("tea"))
+    assert utterance.finish(NOTHING).text.lower().startswith(streamed)
+    assert "the second pass failed" in caplog.text
+
+
+@pytest.mark.parametrize(("language", "known"), [(None, True), ("zh", True), ("en-US", True), ("fr", False)])
+def test_the_languages_are_those_of_the_vocabulary(
+    recognizer: ParaformerRecognizer, language: str | None, known: bool
+):
+    if known:
+        recognizer.open(language, ())
+    else:
+        with pytest.raises(RecognizerError, match="paraformer tiny knows only en and zh, not 'fr'"):
+            recognizer.open(language, ())
 
 
 def test_an_incomplete_directory_is_named(tmp_path: Path):
@@ -235,36 +236,39 @@ def test_an_incomplete_directory_is_named(tmp_path: Path):
         load_recognizer("paraformer", str(tmp_path))
 
 
-def test_a_wrong_configuration_is_a_clear_error(directory: Path, tmp_path: Path):
-    for file in directory.iterdir():
+def test_a_directory_that_is_not_there_is_not_looked_for_at_the_hub():
+    with pytest.raises(RecognizerError, match="there is no directory /no/such/model"):
+        load_recognizer("paraformer", "/no/such/model")
+
+
+def test_a_wrong_configuration_is_a_clear_error(tiny: TinyParaformers, tmp_path: Path):
+    for file in tiny.streaming.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "config.yaml").write_text("model: NoSuchModel\n")
     with pytest.raises(RecognizerError, match="cannot load the model in"):
-        load_recognizer("paraformer", str(tmp_path))
+        ParaformerRecognizer(ParaformerModels(str(tmp_path)))
 
 
-def test_a_hub_that_does_not_answer_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
-    from funasr.download import download_model_from_hub as hub
+@pytest.mark.parametrize("hub", ["modelscope", "huggingface"])
+def test_a_hub_that_does_not_answer_is_a_clear_error_at_once(monkeypatch: pytest.MonkeyPatch, hub: hubs.Hub):
+    attempts: list[str] = []
 
-    def unreachable(*args: object, **options: object) -> str:
-        raise ConnectionError("name resolution failed")
+    def fetch(name: str, local_files_only: bool = False) -> str:
+        attempts.append(name)
+        raise OSError("not in the cache")
 
-    monkeypatch.setattr(hub, "get_or_download_model_dir", unreachable)
-    with pytest.raises(RecognizerError, match="the hub does not give it: name resolution failed"):
-        load_recognizer("paraformer")
+    # Port 9 of this machine: nobody listens there.
+    monkeypatch.setattr(hubs, f"_{hub}", lambda model: (model, "http://127.0.0.1:9", fetch))
+    with pytest.raises(RecognizerError, match=r"the hub does not give it: .* does not answer"):
+        hubs.locate("paraformer-zh-streaming", hub, ())
+    assert attempts == ["paraformer-zh-streaming"]  # the cache alone
 
 
-@pytest.mark.parametrize(
-    ("tokens", "text"),
-    [
-        ("打 开 设 置", "打开设置"),
-        ("打 开 bluetooth 设 置", "打开 bluetooth 设置"),
-        ("hello   world", "hello world"),
-        ("", ""),
-    ],
-)
-def test_tokens_are_joined_as_people_write(tokens: str, text: str):
-    assert join_tokens(tokens) == text
+def test_what_is_in_the_cache_needs_no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fetch = {"name": str(tmp_path)}.__getitem__
+    cached = ("name", "http://127.0.0.1:9", lambda name, local_files_only: fetch(name))
+    monkeypatch.setattr(hubs, "_modelscope", lambda model: cached)
+    assert hubs.locate("paraformer-zh-streaming", "modelscope", ()) == tmp_path
 
 
 @pytest.mark.parametrize(
