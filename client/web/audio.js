@@ -1,97 +1,84 @@
 /** The microphone and the loudspeaker of this device, as frames of samples on one clock. */
 
+import { AudioError } from "./microphone.js";
+
 export const RATE = 16000;
 export const FRAME = 320; // 20 ms
 
-const PROCESSING = ["echoCancellation", "noiseSuppression", "autoGainControl"];
-const OFF = Object.fromEntries(PROCESSING.map((name) => [name, false]));
-
-/** Something that people must know; `message` is for them. */
-export class AudioError extends Error {}
-
-/**
- * Open the microphone without the browser's own processing.
- *
- * @throws {AudioError} if there is none, it is refused, or the page may not ask
- */
-export async function openMicrophone() {
-  if (!navigator.mediaDevices?.getUserMedia) {
-    throw new AudioError(
-      "This browser hides the microphone from pages that are not secure. Open the page over https, or on http://localhost.",
-    );
-  }
-  try {
-    return await navigator.mediaDevices.getUserMedia({ audio: { ...OFF, channelCount: 1 } });
-  } catch (error) {
-    throw new AudioError(refusal(error), { cause: error });
-  }
-}
-
-function refusal(error) {
-  const known = {
-    NotAllowedError: "The microphone was refused. Allow it for this page in the browser's address bar, then start again.",
-    NotFoundError: "There is no microphone on this device.",
-    NotReadableError: "The microphone is in use by another program, or the system blocks it.",
-  };
-  return known[error.name] ?? `The microphone did not open: ${error.message}`;
-}
-
-/** Constraints are requests: return which processing the browser left on. */
-export function stillProcessed(stream) {
-  const settings = stream.getAudioTracks()[0].getSettings();
-  return PROCESSING.filter((name) => settings[name] !== undefined && settings[name] !== false);
-}
-
-/** One AudioContext in which an agent's clip plays while the microphone is heard. */
+/** One AudioContext in which the agent's voice plays while the microphone is heard. */
 export class DuplexAudio {
   /**
    * @param {MediaStream} stream
-   * @param {string} clipUrl
-   * @param {(audio: Int16Array, playedMs: number) => void} onFrame gets interleaved mic and ref, 20 ms each
+   * @param {(frame: {audio: Int16Array, clipMs: number, itemMs: number, queuedMs: number}) => void} onFrame gets
+   *   20 ms of interleaved mic and ref, and how far the voice has come
    */
-  static async open(stream, clipUrl, onFrame) {
-    const clip = await download(clipUrl);
+  static async open(stream, onFrame) {
+    routeToLoudspeaker();
     const { context, microphone } = connectMicrophone(stream);
     try {
-      if (context.sampleRate < RATE) throw new Error(`${context.sampleRate} Hz is too low a sample rate`);
       await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
-      const decoded = await context.decodeAudioData(clip);
       await context.resume();
-      return new DuplexAudio(context, microphone, decoded.getChannelData(0), onFrame);
+      return new DuplexAudio(context, microphone, onFrame);
     } catch (error) {
       await context.close();
       throw new AudioError(`Audio did not start: ${error.message}`, { cause: error });
     }
   }
 
-  constructor(context, microphone, clip, onFrame) {
+  constructor(context, microphone, onFrame) {
     this.context = context;
+    this.microphone = microphone;
     this.node = new AudioWorkletNode(context, "duplex", {
       outputChannelCount: [1],
       channelCount: 1,
       channelCountMode: "explicit",
-      processorOptions: { clip, rate: RATE, frame: FRAME },
+      processorOptions: { rate: RATE, frame: FRAME },
     });
-    this.node.port.onmessage = ({ data }) => onFrame(data.audio, data.playedMs);
+    this.node.port.onmessage = ({ data }) => onFrame(data);
     microphone.connect(this.node).connect(context.destination);
+    this.wake = () => document.hidden || context.resume();
+    document.addEventListener("visibilitychange", this.wake); // phones stop it behind other apps
   }
 
-  /** Set the volume of the agent's voice, 0 to 1; at 0 it stops where it is. */
-  setVolume(volume) {
-    this.node.port.postMessage({ volume });
+  /** Go on with another microphone on the same clock. */
+  replaceMicrophone(stream) {
+    this.microphone.disconnect();
+    this.microphone = this.context.createMediaStreamSource(stream);
+    this.microphone.connect(this.node);
+  }
+
+  /** The face that the agents know. */
+  get loudspeaker() {
+    const { port } = this.node;
+    return {
+      volume: (volume) => port.postMessage({ volume }),
+      clip: (clip) => port.postMessage({ clip }),
+      item: () => port.postMessage({ item: true }),
+      play: (play) => port.postMessage({ play }),
+      cut: () => port.postMessage({ cut: true }),
+    };
+  }
+
+  /** Milliseconds that the browser says its own buffers add, microphone not included. */
+  get latencyMs() {
+    return 1000 * (this.context.baseLatency + (this.context.outputLatency ?? 0));
+  }
+
+  async decode(file) {
+    return (await this.context.decodeAudioData(file)).getChannelData(0);
   }
 
   async close() {
+    document.removeEventListener("visibilitychange", this.wake);
     this.node.port.onmessage = null;
     this.node.port.postMessage({ stop: true });
     await this.context.close();
   }
 }
 
-async function download(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new AudioError(`The agent's voice could not be loaded (HTTP ${answer.status}).`);
-  return answer.arrayBuffer();
+/** Where a browser can be asked: play on the loudspeaker while the microphone is open, not on the earpiece. */
+function routeToLoudspeaker() {
+  if (navigator.audioSession) navigator.audioSession.type = "play-and-record";
 }
 
 /** Run at 16 kHz where the browser can connect a microphone to it; else at its own rate, resampled later. */

@@ -15,9 +15,13 @@ function element(name, className, text = "") {
 }
 
 export class Captions {
-  /** @param {HTMLElement} list an `ol`; each turn becomes an item of it */
-  constructor(list) {
+  /**
+   * @param {HTMLElement} list an `ol`; each turn becomes an item of it
+   * @param {(startMs: number) => void} onPick somebody wants to hear a turn again
+   */
+  constructor(list, onPick) {
     this.list = list;
+    this.onPick = onPick;
     this.turns = new Map(); // item id -> elements
   }
 
@@ -28,11 +32,16 @@ export class Captions {
 
   start(itemId, startMs) {
     const turn = this.#turn(itemId);
+    turn.startMs = startMs;
     turn.time.textContent = clock(startMs);
+    turn.time.setAttribute("aria-label", `${clock(startMs)}, play this turn`);
   }
 
-  partial(itemId, text) {
-    this.#turn(itemId).text.textContent = text;
+  /** The best guess so far, up to `endMs`. */
+  partial(itemId, text, endMs) {
+    const turn = this.#turn(itemId);
+    turn.text.textContent = text;
+    turn.time.title = `until ${clock(endMs)}`;
   }
 
   /** The truth about a turn; a turn without words is taken away. */
@@ -52,6 +61,12 @@ export class Captions {
     this.#settle(turn);
   }
 
+  /** Nothing more comes for the turns that are open, and their names may be used again. */
+  closeAll() {
+    for (const turn of this.turns.values()) this.#settle(turn);
+    this.turns = new Map([...this.turns].map(([itemId, turn]) => [Symbol(itemId), turn]));
+  }
+
   /** Add a small remark on a turn, such as why it ended. */
   note(itemId, text) {
     const turn = this.turns.get(itemId);
@@ -67,10 +82,12 @@ export class Captions {
     item.setAttribute("aria-busy", "true"); // screen readers wait for the final text
     const turn = {
       item,
-      time: element("time", "turn-time"),
+      time: element("button", "turn-time", "–"),
       text: element("p", "turn-text", "…"),
       notes: element("p", "turn-notes"),
     };
+    turn.time.type = "button";
+    turn.time.onclick = () => this.onPick(turn.startMs ?? 0);
     item.append(turn.time, turn.text, turn.notes);
     this.list.append(item);
     this.turns.set(itemId, turn);

@@ -50,8 +50,16 @@ export function packFrame({ kind, flags, seq, micStart, refStart, samples, chann
   view.setUint8(26, channels);
   view.setUint8(27, CODEC_INT16);
   view.setUint32(28, ms, true);
-  audio.forEach((sample, i) => view.setInt16(HEADER_BYTES + 2 * i, sample, true));
+  new Int16Array(buffer, HEADER_BYTES).set(audio); // every browser's machine is little-endian
   return buffer;
+}
+
+/** Return a copy of a packed frame that says it is sent again after a resume. */
+export function markReplayed(packed) {
+  const copy = packed.slice(0);
+  const view = new DataView(copy);
+  view.setUint16(2, view.getUint16(2, true) | FLAG.REPLAYED, true);
+  return copy;
 }
 
 /**
@@ -74,8 +82,6 @@ export function unpackFrame(buffer) {
   if (channels > 2 || payload !== 2 * samples * channels) {
     throw new WireError(`${payload} payload bytes for ${samples} samples x ${channels}`);
   }
-  const audio = new Int16Array(samples * channels);
-  for (let i = 0; i < audio.length; i++) audio[i] = view.getInt16(HEADER_BYTES + 2 * i, true);
   return {
     kind: view.getUint8(0),
     flags: view.getUint16(2, true),
@@ -84,26 +90,36 @@ export function unpackFrame(buffer) {
     refStart: Number(view.getBigUint64(16, true)),
     samples,
     channels,
-    audio,
+    audio: new Int16Array(buffer, HEADER_BYTES),
     ms: view.getUint32(28, true),
   };
 }
 
-/** Ask for what the page shows: transcripts, statistics ten times a second, and the cleaned audio. */
-export function sessionUpdate(rate) {
+/**
+ * Ask for what the page shows: transcripts, statistics ten times a second, and the cleaned audio.
+ *
+ * @param {number} rate of the audio on the wire, Hz
+ * @param {string} agent who talks at the service: "none", "narrator", "parrot" or "openai"
+ */
+export function sessionUpdate(rate, agent) {
   return {
     type: "session.update",
     session: {
       type: "transcription",
       audio: { input: { format: { type: "audio/pcm", rate } } },
-      duplex: { cleaned_audio: true, stats_hz: 10 },
+      duplex: { cleaned_audio: true, stats_hz: 10, agent },
     },
   };
 }
 
-/** Say whether the agent's voice plays, and how much of it has been heard. */
-export function playback(playing, playedMs) {
-  return { type: "duplex.playback", playing, item_id: "agent", played_ms: Math.round(playedMs) };
+/** Ask for a session that lost its connection; frames from `nextSeq` on can be sent again. */
+export function resume({ id, token }, nextSeq) {
+  return { type: "duplex.resume", session: id, token, next_seq: nextSeq };
+}
+
+/** Say whether the agent's voice plays, and how much of an item has been heard. */
+export function playback(playing, itemId, playedMs) {
+  return { type: "duplex.playback", playing, item_id: itemId, played_ms: Math.round(playedMs) };
 }
 
 /** Return where the service of a page lives; the token, if any, is the page's own. */
@@ -121,8 +137,10 @@ export function closeReason(code, reason) {
     1006: "The connection to the service was lost, or it refused it. Is it running, and is the token right?",
     1012: "The service is restarting. Start again in a moment.",
     1013: "The service is full. Try again later.",
+    1011: "The session failed inside the service.",
     4400: "The service could not read the audio of this page.",
     4401: "The service wants a token: open the page with ?token=… in its address.",
+    4404: "The service does not know the session any more.",
     4408: "The service heard nothing for too long and closed the session.",
     4409: "The session went on in another window.",
     4410: "The session reached its longest duration.",

@@ -1,72 +1,93 @@
-/** Keeps the microphone and its cleaned signal side by side, to be downloaded as one WAV file. */
+/**
+ * Keeps a session: four tracks of audio on the microphone's clock, and the events as JSON lines.
+ *
+ * What is older than a few seconds lies in Blobs, which browsers keep outside the memory of the page.
+ */
 
-const MAX_SECONDS = 600; // 38 MB; after that the recording ends and the page goes on
+import { wavHeader } from "./wav.js";
+import { zip } from "./zip.js";
+
+export const TRACKS = Object.freeze(["mic", "ref", "cleaned-vad", "cleaned-asr"]);
+
+const MAX_SECONDS = 1800; // 58 MB a track; after that the recording ends and the page goes on
+const PIECE_SECONDS = 5;
+const PIECE_LINES = 500;
+
+/** One channel without gaps: what is missing is silence, what comes twice is taken once. */
+class Track {
+  constructor(rate) {
+    this.limit = MAX_SECONDS * rate;
+    this.blobs = [];
+    this.piece = new Int16Array(PIECE_SECONDS * rate);
+    this.filled = 0;
+    this.end = 0; // one past the last sample
+  }
+
+  /** Add every `step`-th sample from `first` on, as audio that begins at sample `start`. */
+  add(start, audio, first, step) {
+    const samples = audio.length / step;
+    if (start + samples > this.limit) return;
+    while (this.end < start) this.#push(0);
+    for (let i = this.end - start; i < samples; i++) this.#push(audio[first + step * i]);
+  }
+
+  /** Return exactly `samples` samples from the beginning, as little-endian int16. */
+  blob(samples) {
+    const missing = new Int16Array(Math.max(0, samples - this.end));
+    return new Blob([...this.blobs, this.piece.slice(0, this.filled), missing]).slice(0, 2 * samples);
+  }
+
+  #push(sample) {
+    this.piece[this.filled++] = sample;
+    this.end += 1;
+    if (this.filled < this.piece.length) return;
+    this.blobs.push(new Blob([this.piece.slice()]));
+    this.filled = 0;
+  }
+}
 
 export class Recorder {
-  /** @param {number} rate Hz */
+  /** @param {number} rate Hz, of all tracks */
   constructor(rate) {
     this.rate = rate;
-    this.limit = MAX_SECONDS * rate;
-    this.microphone = []; // [start, Int16Array]
-    this.cleaned = [];
-    this.end = 0; // one past the last sample of either
+    this.tracks = Object.fromEntries(TRACKS.map((name) => [name, new Track(rate)]));
+    this.texts = []; // Blobs of JSON lines
+    this.lines = [];
   }
 
   /** Add interleaved mic and ref, as they were sent. */
   addSent(start, audio) {
-    this.#add(this.microphone, start, every(audio, 2, 0));
+    this.tracks.mic.add(start, audio, 0, 2);
+    this.tracks.ref.add(start, audio, 1, 2);
   }
 
-  /** Add a frame of cleaned audio; of its two channels the one for the recogniser is kept. */
-  addCleaned(frame) {
-    this.#add(this.cleaned, frame.micStart, every(frame.audio, frame.channels, frame.channels - 1));
+  /** Add a frame of cleaned audio: β 0.6 for the detector, β 0.2 for the recogniser. */
+  addCleaned({ micStart, audio }) {
+    this.tracks["cleaned-vad"].add(micStart, audio, 0, 2);
+    this.tracks["cleaned-asr"].add(micStart, audio, 1, 2);
   }
 
-  get empty() {
-    return this.cleaned.length === 0;
+  addEvent(event) {
+    this.lines.push(`${JSON.stringify(event)}\n`);
+    if (this.lines.length < PIECE_LINES) return;
+    this.texts.push(new Blob(this.lines));
+    this.lines = [];
   }
 
-  /** Return a stereo WAV: left the microphone, right what was left after cancellation. */
-  wav() {
-    const samples = new Int16Array(2 * this.end);
-    this.#place(samples, this.microphone, 0);
-    this.#place(samples, this.cleaned, 1);
-    return new Blob([wavHeader(2, this.rate, samples.byteLength), samples], { type: "audio/wav" });
+  /** Samples that every file has. */
+  get length() {
+    return this.tracks.mic.end;
   }
 
-  #add(track, start, audio) {
-    if (start + audio.length > this.limit) return;
-    track.push([start, audio]);
-    this.end = Math.max(this.end, start + audio.length);
+  /** Return one track as a WAV file; all tracks are of one length. */
+  wav(name) {
+    const samples = this.length;
+    return new Blob([wavHeader(1, this.rate, 2 * samples), this.tracks[name].blob(samples)], { type: "audio/wav" });
   }
 
-  #place(samples, track, channel) {
-    for (const [start, audio] of track) {
-      audio.forEach((sample, i) => (samples[2 * (start + i) + channel] = sample));
-    }
+  /** Return a zip of the tracks as WAV files, and the events as they came. */
+  archive() {
+    const files = TRACKS.map((name) => [`${name}.wav`, this.wav(name)]);
+    return zip([...files, ["events.jsonl", new Blob([...this.texts, ...this.lines])]]);
   }
-}
-
-/** Take one channel of interleaved samples. */
-function every(audio, channels, channel) {
-  return Int16Array.from({ length: audio.length / channels }, (_, i) => audio[channels * i + channel]);
-}
-
-/** The 44 bytes before 16-bit PCM. */
-export function wavHeader(channels, rate, bytes) {
-  const view = new DataView(new ArrayBuffer(44));
-  const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-  text(0, "RIFF");
-  view.setUint32(4, 36 + bytes, true);
-  text(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, channels, true);
-  view.setUint32(24, rate, true);
-  view.setUint32(28, 2 * channels * rate, true);
-  view.setUint16(32, 2 * channels, true);
-  view.setUint16(34, 16, true);
-  text(36, "data");
-  view.setUint32(40, bytes, true);
-  return view.buffer;
 }

@@ -1,4 +1,4 @@
-/** Downsampling with a windowed sinc, in polyphase form: any rational ratio, one stream, any chunk size. */
+/** A change of sample rate with a windowed sinc, in polyphase form: any rational ratio, one stream, any chunk size. */
 
 const STOPBAND_BETA = 8; // of the Kaiser window: about 80 dB
 
@@ -39,17 +39,24 @@ function subFilters(phases, taps, cutoff) {
 export class Resampler {
   /**
    * @param {number} inRate sample rate of what comes, Hz
-   * @param {number} outRate sample rate of what leaves, Hz, not above `inRate`
+   * @param {number} outRate sample rate of what leaves, Hz
    */
   constructor(inRate, outRate) {
-    if (!(outRate > 0 && outRate <= inRate)) throw new RangeError(`cannot resample ${inRate} to ${outRate} Hz`);
+    if (!(inRate > 0 && outRate > 0)) throw new RangeError(`cannot resample ${inRate} to ${outRate} Hz`);
     const divisor = gcd(inRate, outRate);
     this.up = outRate / divisor;
     this.down = inRate / divisor;
-    const taps = 2 * Math.ceil((33 * inRate) / outRate); // 6.7 kHz passes and 8 kHz does not, of 16 kHz
-    this.filters = this.up === this.down ? null : subFilters(this.up, taps, (0.46 * outRate) / inRate);
+    const share = Math.min(1, outRate / inRate); // of the band that is left
+    const taps = 2 * Math.ceil(33 / share); // to 16 kHz, 6.7 kHz passes and 8 kHz does not
+    this.filters = this.up === this.down ? null : subFilters(this.up, taps, 0.46 * share);
     this.history = new Float32Array(taps);
     this.phase = 0; // of the next output, after the newest input, in 1/up of an input sample
+  }
+
+  /** Begin another stream. */
+  reset() {
+    this.history.fill(0);
+    this.phase = 0;
   }
 
   /**
@@ -64,16 +71,17 @@ export class Resampler {
     const line = new Float32Array(taps + chunk.length);
     line.set(this.history);
     line.set(chunk, taps);
-    const out = [];
+    const out = new Float32Array(Math.ceil(((chunk.length + 1) * this.up) / this.down));
+    let ready = 0;
     for (let end = taps + 1; end <= line.length; end++) {
-      if (this.phase < this.up) {
-        out.push(this.#dot(line, end - taps, this.filters[this.phase]));
+      while (this.phase < this.up) {
+        out[ready++] = this.#dot(line, end - taps, this.filters[this.phase]);
         this.phase += this.down;
       }
       this.phase -= this.up;
     }
     this.history = line.slice(line.length - taps);
-    return Float32Array.from(out);
+    return out.subarray(0, ready);
   }
 
   #dot(line, start, filter) {

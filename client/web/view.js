@@ -1,40 +1,10 @@
 /** What the page shows beside the captions: state, figures, meters, messages and the list of events. */
 
+import { short } from "./words.js";
+
 const FLOOR_DBFS = -90;
+const FIGURES = ["delay", "erle", "double-talk", "reference", "latency", "round-trip"];
 const MAX_EVENTS = 200; // lines on the page; all of them are in the file that can be saved
-
-/** Return what is worth a line about an event, or null for those that come all the time. */
-export function describe(event) {
-  switch (event.type) {
-    case "duplex.aec.stats":
-    case "duplex.ack":
-    case "duplex.pong":
-    case "conversation.item.input_audio_transcription.delta":
-      return null;
-    case "error":
-      return `${event.error.code}: ${event.error.message}`;
-    case "input_audio_buffer.speech_started":
-      return event.duplex.during_playback ? "over the agent" : "agent silent";
-    case "input_audio_buffer.speech_stopped":
-      return endpoint(event.duplex);
-    case "duplex.barge_in":
-      return `${event.stage} after ${Math.round(event.audio_ms)} ms of speech`;
-    case "duplex.reference":
-      return [event.state, event.message].filter(Boolean).join(": ");
-    case "duplex.gap":
-      return `${event.reason}, ${Math.round(event.lost_ms)} ms lost`;
-    case "conversation.item.input_audio_transcription.completed":
-      return `"${event.transcript.trim()}"`;
-    default:
-      return "";
-  }
-}
-
-/** Say why a turn was taken to be over. */
-export function endpoint({ reason, silence_ms: silence, p_turn: probability }) {
-  const sure = probability == null ? "" : `, p ${probability.toFixed(2)}`;
-  return `${reason.replaceAll("_", " ")} after ${Math.round(silence)} ms${sure}`;
-}
 
 function rounded(value, unit) {
   return value == null ? "–" : `${Math.round(value)} ${unit}`;
@@ -50,7 +20,9 @@ export class View {
     this.eventCount = 0;
     at("events").replaceChildren();
     at("event-count").textContent = "";
-    for (const id of ["delay", "erle", "reference"]) at(id).textContent = "–";
+    for (const id of FIGURES) at(id).textContent = "–";
+    this.alert("");
+    at("warning").replaceChildren();
     this.calm();
   }
 
@@ -74,17 +46,24 @@ export class View {
     if (focused) appears.focus(); // the keyboard stays where it was
   }
 
-  agent(allowed, enabled) {
-    at("agent").textContent = allowed ? "Pause agent" : "Let agent talk";
-    at("agent").disabled = !enabled;
-  }
-
+  /** Say why it does not go on. */
   alert(text) {
-    show(at("alert"), text);
+    at("alert").textContent = text;
+    at("alert").hidden = text === "";
   }
 
-  warning(text) {
-    show(at("warning"), text);
+  /** Say something about one matter beside what is said about others; an empty text takes it back. */
+  notice(matter, text) {
+    const list = at("warning");
+    const line = list.querySelector(`[data-matter="${matter}"]`);
+    if ((line?.textContent ?? "") === text) return;
+    line?.remove();
+    if (text === "") return;
+    const made = document.createElement("p");
+    made.dataset.matter = matter;
+    made.className = "alert mild";
+    made.textContent = text;
+    list.append(made);
   }
 
   vad(speaking, overAgent = false) {
@@ -96,8 +75,16 @@ export class View {
     at("barge-in").textContent = text;
   }
 
-  reference(state) {
+  reference(state, message) {
     at("reference").textContent = state;
+    at("reference").title = message ?? "";
+  }
+
+  /** Milliseconds from the end of a frame to its cleaned audio, and of a ping to its answer. */
+  latency(cleanedMs, roundTripMs, deviceMs) {
+    at("latency").textContent = rounded(cleanedMs, "ms");
+    at("round-trip").textContent = rounded(roundTripMs, "ms");
+    at("latency").title = `and ${rounded(deviceMs, "ms")} in the browser's own playback buffers`;
   }
 
   backends({ asr, vad, turn }) {
@@ -107,6 +94,7 @@ export class View {
   stats(event) {
     at("delay").textContent = rounded(event.delay_ms, "ms");
     at("erle").textContent = rounded(event.erle_db, "dB");
+    at("double-talk").textContent = event.double_talk ? "yes" : "no";
     this.meter("mic", event.mic_dbfs);
     this.meter("ref", event.ref_dbfs);
     this.meter("out", event.out_dbfs);
@@ -133,11 +121,6 @@ export class View {
   }
 }
 
-/** Names of events without what they have in common, for narrow screens. */
-function short(name) {
-  return name.replace(/^(duplex|input_audio_buffer|conversation\.item\.input_audio_transcription)\./, "");
-}
-
 function at(id) {
   return document.getElementById(id);
 }
@@ -146,9 +129,4 @@ function span(text) {
   const made = document.createElement("span");
   made.textContent = text;
   return made;
-}
-
-function show(element, text) {
-  element.textContent = text;
-  element.hidden = text === "";
 }

@@ -3,31 +3,8 @@
  * the reference is sample-aligned with the microphone whatever the browser buffers.
  */
 
+import { Player } from "./player.js";
 import { Resampler } from "./resample.js";
-
-const RAMP_S = 0.03; // from silence to full volume: no clicks
-
-/** Plays a clip over and over, with a volume that never jumps. */
-class Player {
-  constructor(clip) {
-    this.clip = clip;
-    this.position = 0;
-    this.volume = 0;
-    this.target = 0;
-    this.step = 1 / (RAMP_S * sampleRate);
-  }
-
-  /** Fill `out`; what is in it afterwards is the reference. */
-  render(out) {
-    for (let i = 0; i < out.length; i++) {
-      const distance = this.target - this.volume;
-      this.volume += Math.max(-this.step, Math.min(this.step, distance));
-      out[i] = this.volume * this.clip[this.position];
-      // A clip that is not heard waits where it is.
-      if (this.volume > 0) this.position = (this.position + 1) % this.clip.length;
-    }
-  }
-}
 
 /** Collects pairs of samples to frames of interleaved int16. */
 class Framer {
@@ -57,10 +34,14 @@ function toInt16(sample) {
   return Math.max(-32768, Math.min(32767, Math.round(32768 * sample)));
 }
 
+/**
+ * Says every frame as `{ audio, clipMs, itemMs, queuedMs }`, and obeys `{ clip }`, `{ volume }`, `{ play }`,
+ * `{ item }`, `{ cut }` and `{ stop }`.
+ */
 class DuplexProcessor extends AudioWorkletProcessor {
-  constructor({ processorOptions: { clip, rate, frame } }) {
+  constructor({ processorOptions: { rate, frame } }) {
     super();
-    this.player = new Player(clip);
+    this.player = new Player(rate);
     this.micResampler = new Resampler(sampleRate, rate);
     this.refResampler = new Resampler(sampleRate, rate);
     this.framer = new Framer(frame, (audio) => this.#send(audio));
@@ -69,14 +50,17 @@ class DuplexProcessor extends AudioWorkletProcessor {
     this.port.onmessage = ({ data }) => this.#obey(data);
   }
 
-  #obey({ volume, stop }) {
+  #obey({ clip, volume, play, item, cut, stop }) {
+    if (clip) this.player.clip.load(clip);
     if (volume !== undefined) this.player.target = volume;
+    if (item) this.player.beginItem();
+    if (play) this.player.push(play);
+    if (cut) this.player.queue.cut();
     if (stop) this.running = false;
   }
 
   #send(audio) {
-    const playedMs = (1000 * this.player.position) / sampleRate;
-    this.port.postMessage({ audio, playedMs }, [audio.buffer]);
+    this.port.postMessage({ audio, ...this.player.position() }, [audio.buffer]);
   }
 
   process([input], [[out]]) {

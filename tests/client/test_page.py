@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import wave
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -154,29 +155,59 @@ def test_frames_flow_without_gaps_and_are_kept(page, open_page, complaints):
     element(page, "start").click()
     eventually(page, "status", "Listening")
     eventually(page, "reference", "ok")
-    element(page, "agent").click()  # what it is given then is nobody's echo
+    choose_agent(page, "Silence")  # what it is given then is nobody's echo
     page.wait_for_function("document.getElementById('vad').dataset.state === 'speech'")
+    page.wait_for_function("document.getElementById('round-trip').textContent.endsWith('ms')")
     page.wait_for_timeout(2000)  # of audio to keep
-    with page.expect_download() as saving:
-        element(page, "download").click()
-    check_audio(saving.value.path())
-    with page.expect_download() as saving:
-        element(page, "save-events").click()
-    kinds = [json.loads(line)["type"] for line in saving.value.path().read_text().splitlines()]
-    assert kinds[:2] == ["session.created", "session.updated"]
-    assert "duplex.aec.stats" in kinds
-    assert not {"error", "duplex.gap"} & set(kinds)
     element(page, "stop").click()
     eventually(page, "status", "Stopped")
+    with page.expect_download() as saving:
+        element(page, "download").click()
+    kinds = check_archive(saving.value.path())
+    assert kinds[:2] == ["session.created", "session.updated"]
+    assert {"duplex.aec.stats", "duplex.pong"} <= set(kinds)
+    assert not {"error", "duplex.gap"} & set(kinds)
+    check_comparison(page)
     assert not complaints
 
 
-def check_audio(path: Path) -> None:
-    with wave.open(str(path)) as audio:
-        assert (audio.getnchannels(), audio.getframerate()) == (2, 16000)
-        assert audio.getnframes() > 16000
-        sides = np.frombuffer(audio.readframes(audio.getnframes()), "<i2").reshape(-1, 2)
-    assert np.abs(sides).max(axis=0).min() > 0, "both the microphone and the cleaned signal are in it"
+def choose_agent(page: Page, name: str) -> None:
+    element(page, "agent").get_by_label(name).check()
+
+
+def check_archive(path: Path) -> list[str]:
+    """Four files of one length, all with sound in them; return the types of the events."""
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        lengths = {name: check_audio(archive.read(name)) for name in archive.namelist() if ".wav" in name}
+        lines = archive.read("events.jsonl").decode().splitlines()
+    assert set(lengths) == {"mic.wav", "ref.wav", "cleaned-vad.wav", "cleaned-asr.wav"}
+    assert len(set(lengths.values())) == 1
+    events = [json.loads(line) for line in lines]
+    newest_ms = max(event["at_ms"] for event in events if event["type"] == "duplex.aec.stats")
+    assert 0 <= lengths["mic.wav"] / 16 - newest_ms < 3000, "as long as what the service has heard"
+    return [event["type"] for event in events]
+
+
+def check_audio(file: bytes) -> int:
+    with wave.open(io.BytesIO(file)) as audio:
+        assert (audio.getnchannels(), audio.getsampwidth(), audio.getframerate()) == (1, 2, 16000)
+        samples = np.frombuffer(audio.readframes(audio.getnframes()), "<i2")
+    assert np.abs(samples).max() > 0
+    assert len(samples) > 2 * 16000
+    return len(samples)
+
+
+def check_comparison(page: Page) -> None:
+    """Microphone and cleaned audio play in turns, from the same place on."""
+    player = element(page, "player")
+    page.wait_for_function("document.querySelector('audio').readyState >= 2")
+    player.evaluate("player => { player.currentTime = 1.5; }")
+    element(page, "comparison").get_by_label("β 0.2").check()
+    page.wait_for_function("document.querySelector('audio').readyState >= 2")
+    assert player.evaluate("player => player.currentTime") == 1.5
+    player.evaluate("player => player.play()")
+    page.wait_for_function("document.querySelector('audio').currentTime > 1.6")
 
 
 def test_a_session_can_be_started_again(page, open_page, complaints):
@@ -198,12 +229,11 @@ def test_keyboard_alone_starts_and_stops(page, open_page):
     eventually(page, "status", "Stopped")
 
 
-def test_paused_agent_leaves_the_reference_silent(page, open_page):
+def test_silence_leaves_the_reference_silent(page, open_page):
     open_page()
     element(page, "start").click()
     eventually(page, "reference", "ok")
-    element(page, "agent").click()
-    eventually(page, "agent", "Let agent talk")
+    choose_agent(page, "Silence")
     page.wait_for_function("document.getElementById('ref').ariaValueNow === '-90'")
 
 
@@ -237,13 +267,29 @@ def test_processing_that_stays_on_is_said(page, open_page):
     expect(element(page, "warning")).to_contain_text("echoCancellation", timeout=SLOWLY)
 
 
-def test_lost_service_is_said_and_the_microphone_let_go(page, open_page):
+def test_lost_connection_is_resumed_and_a_lost_service_replaced(page, open_page, start_server, complaints):
+    """First the socket is lost, then the service starts again on the same port."""
+    page.add_init_script(
+        "const Real = WebSocket;"
+        "window.WebSocket = class extends Real {"
+        "  constructor(...of) { super(...of); window.socket = this; }"
+        "};"
+    )
     server = open_page()
     element(page, "start").click()
+    eventually(page, "reference", "ok")
+    page.evaluate("socket.close()")
+    expect(element(page, "events")).to_contain_text("session.updated", timeout=SLOWLY)
     eventually(page, "status", "Listening")
+    page.wait_for_function("document.getElementById('warning').textContent === ''")
+    assert "duplex_sessions_resumed_total 1.0" in server.metrics()
     server.stop()
-    expect(element(page, "alert")).to_be_visible(timeout=SLOWLY)
-    expect(element(page, "start")).to_be_visible()
+    eventually(page, "status", "Reconnecting")
+    start_server(port=server.port)
+    eventually(page, "status", "Listening")
+    expect(element(page, "warning")).to_contain_text("a new one goes on", timeout=SLOWLY)
+    element(page, "stop").click()
+    eventually(page, "status", "Stopped")
 
 
 def test_token_of_the_page_opens_the_socket(page, open_page):

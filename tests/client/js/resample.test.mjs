@@ -48,4 +48,22 @@ for (const rate of [22050, 32000, 44100, 48000, 96000]) {
   });
 }
 
-test("upwards is refused", () => assert.throws(() => new Resampler(8000, 16000), RangeError));
+for (const rate of [22050, 44100, 48000]) {
+  test(`16000 to ${rate} Hz: the wave keeps its shape and its place`, () => {
+    const out = inChunks(new Resampler(16000, rate), sine(1000, 16000), 320);
+    assert.ok(Math.abs(out.length - rate / 2) <= 3);
+    for (let i = 400; i < out.length; i++) {
+      const exact = Math.sin(2 * Math.PI * 1000 * (i / rate - 33 / 16000));
+      assert.ok(Math.abs(out[i] - exact) < 0.02, `sample ${i}: ${out[i]}, not ${exact}`);
+    }
+  });
+}
+
+test("a telephone's 8 kHz become 16 kHz, in any chunks", () => {
+  const audio = sine(700, 8000);
+  const expected = inChunks(new Resampler(8000, 16000), audio, audio.length);
+  assert.equal(expected.length, 8000);
+  for (const size of [1, 128, 1000]) assert.deepEqual(inChunks(new Resampler(8000, 16000), audio, size), expected);
+});
+
+test("no rate is refused", () => assert.throws(() => new Resampler(8000, 0), RangeError));

@@ -16,7 +16,9 @@ before(async () => {
 const CLIP = Float32Array.from({ length: 4000 }, (_, i) => 0.5 * Math.sin(i / 3));
 
 function make() {
-  return new Processor({ processorOptions: { clip: CLIP, rate: 16000, frame: 320 } });
+  const processor = new Processor({ processorOptions: { rate: 16000, frame: 320 } });
+  processor.port.onmessage({ data: { clip: CLIP } });
+  return processor;
 }
 
 /** Run some quanta; return what was heard, with a microphone that counts samples. */
@@ -50,7 +52,7 @@ test("frames hold 20 ms of microphone and of what was played in it", () => {
 test("the agent is silent until it may talk", () => {
   const processor = make();
   assert.ok(run(processor, 20).every((x) => x === 0));
-  assert.equal(processor.port.sent.at(-1).playedMs, 0);
+  assert.equal(processor.port.sent.at(-1).clipMs, 0);
 });
 
 test("volume changes without a jump, and a paused clip goes on where it stopped", () => {
@@ -63,9 +65,9 @@ test("volume changes without a jump, and a paused clip goes on where it stopped"
   assert.ok(fading.slice(480).every((x) => x === 0), "silent after 30 ms");
   const steps = [...loud, ...fading].map((x, i, all) => Math.abs(x - (all[i - 1] ?? 0)));
   assert.ok(Math.max(...steps) < 0.2, "no click");
-  const { position } = processor.player;
+  const { position } = processor.player.clip;
   run(processor, 5, 20);
-  assert.equal(processor.player.position, position);
+  assert.equal(processor.player.clip.position, position);
 });
 
 test("the clip begins again at its end", () => {
@@ -94,4 +96,70 @@ test("it ends when told", () => {
   assert.equal(processor.process([[]], [[new Float32Array(QUANTUM)]]), true);
   processor.port.onmessage({ data: { stop: true } });
   assert.equal(processor.process([[]], [[new Float32Array(QUANTUM)]]), false);
+});
+
+/** A processor in which the service's voice is played: samples that count, at full volume. */
+function streaming(samples) {
+  const processor = make();
+  processor.port.onmessage({ data: { clip: new Float32Array(0), volume: 1 } });
+  run(processor, 10); // the volume is up
+  processor.port.onmessage({ data: { item: true } });
+  processor.port.onmessage({ data: { play: Int16Array.from({ length: samples }, (_, i) => i + 1) } });
+  processor.port.sent.length = 0;
+  return processor;
+}
+
+test("what the service sends is played once, and counted as it is heard", () => {
+  const processor = streaming(1600);
+  const heard = run(processor, 5);
+  assert.deepEqual([...heard.slice(0, 640)], Array.from({ length: 640 }, (_, i) => (i + 1) / 32768));
+  const { itemMs, queuedMs } = processor.port.sent.at(-1);
+  assert.equal(itemMs + queuedMs, 100);
+  assert.ok(itemMs >= 20 && itemMs <= 40);
+  assert.ok(run(processor, 20, 5).slice(1600 - 640).every((x) => x === 0));
+  assert.deepEqual([processor.port.sent.at(-1).itemMs, processor.port.sent.at(-1).queuedMs], [100, 0]);
+});
+
+test("a cut fades out within 30 ms, and what was not heard does not count", () => {
+  const processor = streaming(16000);
+  run(processor, 5); // 640 samples
+  processor.port.onmessage({ data: { cut: true } });
+  const rest = run(processor, 10, 5);
+  assert.ok(rest[100] > 0 && rest[100] < 741 / 32768);
+  assert.ok(rest.slice(480).every((x) => x === 0));
+  assert.equal(processor.port.sent.at(-1).itemMs, (640 + 480) / 16);
+});
+
+test("the rest of one item does not count for the next", () => {
+  const processor = streaming(16000);
+  run(processor, 5);
+  processor.port.onmessage({ data: { item: true, play: new Int16Array(320).fill(100) } });
+  run(processor, 20, 5);
+  assert.equal(processor.port.sent.at(-1).itemMs, 20);
+});
+
+test("five minutes: a click that comes back is as late in every frame as the path is, to the sample", () => {
+  const DELAY = 1920; // samples of the room: 120 ms
+  const processor = make();
+  const click = new Float32Array(16000);
+  click[77] = 0.9;
+  processor.port.onmessage({ data: { clip: click, volume: 1 } });
+  const line = new Float32Array(DELAY + QUANTUM); // what has been played, oldest first
+  let [n, lastRef, found] = [0, null, 0];
+  processor.port.postMessage = ({ audio }) => {
+    for (let i = 0; i < audio.length; i += 2, n++) {
+      if (audio[i + 1] > 20000) lastRef = n;
+      if (audio[i] <= 10000) continue;
+      assert.equal(n - lastRef, DELAY);
+      found += 1;
+    }
+  };
+  for (let quantum = 0; quantum < (300 * 16000) / QUANTUM; quantum++) {
+    const mic = Float32Array.from(line.subarray(QUANTUM, 2 * QUANTUM), (x) => 0.5 * x);
+    const out = new Float32Array(QUANTUM);
+    processor.process([[mic]], [[out]]);
+    line.copyWithin(0, QUANTUM);
+    line.set(out, DELAY);
+  }
+  assert.ok(found >= 299, `${found} clicks`);
 });
