@@ -182,4 +182,5 @@ def _describe(service: Service) -> dict[str, Any]:
         "backends": models.backends.model_dump() if models else None,
         "limits": service.limits.model_dump(),
         "rates": [16000, 24000, 48000],
+        "agents": models.company.names if models else None,
     }

@@ -14,6 +14,7 @@ from server.pcm import Base64Pcm
 from server.session_config import Part, SessionInfo
 
 ReferenceState = Literal["ok", "silent", "missing", "swapped"]
+ResponseStatus = Literal["in_progress", "completed", "cancelled", "failed"]
 Id = Annotated[str, Field(max_length=200)]
 Ms = Annotated[float, Field(ge=0)]
 
@@ -292,7 +293,7 @@ class TranscriptionFailed(_FromServer):
 class Response(Part):
     id: str
     object: Literal["realtime.response"] = "realtime.response"
-    status: Literal["in_progress", "completed", "cancelled", "failed"]
+    status: ResponseStatus
     item_id: str | None = None
 
 
@@ -306,11 +307,37 @@ class ResponseDone(_FromServer):
     response: Response
 
 
+class Within(Part):
+    """Where in the item's sound the words lie."""
+
+    start_ms: float
+    end_ms: float
+
+
+class TranscriptDelta(_FromServer):
+    """What the agent says from now on; the deltas of an item make up its text."""
+
+    type: Literal["response.output_audio_transcript.delta"] = "response.output_audio_transcript.delta"
+    response_id: str
+    item_id: str
+    output_index: int = 0
+    content_index: int = 0
+    delta: str
+    duplex: Within
+
+
+class Heard(Part):
+    """The words of the item that the person has heard."""
+
+    transcript: str
+
+
 class ItemTruncated(_FromServer):
     type: Literal["conversation.item.truncated"] = "conversation.item.truncated"
     item_id: str
     content_index: int = 0
     audio_end_ms: float
+    duplex: Heard | None = None
 
 
 ServerEvent = Annotated[
@@ -334,6 +361,7 @@ ServerEvent = Annotated[
     | TranscriptionFailed
     | ResponseCreated
     | ResponseDone
+    | TranscriptDelta
     | ItemTruncated,
     Field(discriminator="type"),
 ]

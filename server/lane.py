@@ -5,11 +5,15 @@ All of it runs on the engine's thread, save the constructor and what the inbox s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Protocol
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
+from server.agents.company import Company
+from server.agents.said import Said
+from server.agents.seat import Seat
 from server.asr import RecognitionService
 from server.events import (
     Ack,
@@ -19,12 +23,14 @@ from server.events import (
     InputAudioClear,
     InputAudioCommit,
     Playback,
+    ServerEvent,
     SessionUpdated,
 )
-from server.inbox import Arrival, Inbox, Message
+from server.inbox import Arrival, Inbox
 from server.listener import CleanHop, Listener, ListenerSettings
 from server.outbox import Close, Item
-from server.protocol import AudioFrame, encode_cleaned
+from server.pcm import Pcm
+from server.protocol import AudioFrame, encode_agent, encode_cleaned
 from server.session_config import SessionConfig, SessionInfo
 from server.stats import StatsClock
 from server.timeline import Timeline
@@ -58,17 +64,38 @@ class Lane:
         arrived_at: When the newest message that was taken had come; None once it was measured.
     """
 
-    def __init__(self, session_id: str, turns: Turns, recognition: RecognitionService | None) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        turns: Turns,
+        recognition: RecognitionService | None,
+        company: Company | None = None,
+        config: SessionConfig | None = None,
+    ) -> None:
+        """Begin with the default settings, or others.
+
+        Args:
+            session_id: For logs, and part of every item's name.
+            turns: Judges pauses.
+            recognition: Writes transcripts; None for a service without.
+            company: The agents; None for a service without.
+            config: What holds until the peer says something else.
+        """
         self.session_id = session_id
         self.inbox = Inbox()
         self.sink: Callable[[Sequence[Item]], None] = lambda items: None
         self.cancels = True
         self.touched = False
         self.arrived_at: float | None = None
-        config = SessionConfig()
-        ids = count(1)
-        self._listener = Listener(
-            ListenerSettings.of(config), turns, recognition, lambda: f"item_{session_id}_{next(ids)}"
+        config = config or SessionConfig()
+        new_item_id = partial(_named, f"item_{session_id}", count(1))
+        new_response_id = partial(_named, f"resp_{session_id}", count(1))
+        self._listener = Listener(ListenerSettings.of(config), turns, recognition, new_item_id)
+        self._seat = Seat(
+            company,
+            recognition is not None,
+            lambda: Said(new_response_id(), new_item_id()),
+            self._voiced,
         )
         self._timeline = Timeline(config.rate)
         self._config = config
@@ -77,7 +104,13 @@ class Lane:
         self._out: list[Item] = []
         self._hops = 0
         self._next_seq = 0
-        self._cleaned_seq = 0
+        self._sent_seq = 0
+        self._sent_ms = 0
+
+    @property
+    def config(self) -> SessionConfig:
+        """The settings that hold for the audio that is being processed."""
+        return self._config
 
     @property
     def pending(self) -> bool:
@@ -88,6 +121,7 @@ class Lane:
         """Take a slot."""
         self._place = filters, slot
         self._start_afresh()
+        self._out += self._seat.configure(self._config)
 
     def next_hop(self) -> tuple[int, Samples, Samples] | None:
         """Return `(start, mic, ref)` of the next whole hop, or None if there is none yet.
@@ -106,7 +140,9 @@ class Lane:
 
     def listen(self, hop: CleanHop, double_talk: bool) -> None:
         """Take a hop back from the canceller."""
-        self._out += self._listener.process(hop)
+        self._sent_ms = 1000 * (hop.start + HOP) // SAMPLE_RATE
+        self._tell(self._listener.process(hop))
+        self._out += self._seat.hop()
         if self._config.duplex.cleaned_audio and hop.start > -HOP:
             self._out.append(self._cleaned(hop))
         stats = self._stats.process(hop, double_talk, self._timeline.late, self._timeline.lost)
@@ -120,7 +156,7 @@ class Lane:
         """Collect what the workers have finished."""
         if self._listener.pending:
             news = self._listener.drain()
-            self._out += news
+            self._tell(news)
             self.touched = self.touched or bool(news)  # or it would wait for audio that may not come
 
     def collect(self) -> list[Item]:
@@ -137,6 +173,12 @@ class Lane:
     def close(self) -> None:
         """Let the workers forget this session."""
         self._listener.close()
+        self._seat.close()
+
+    def _tell(self, events: Sequence[ServerEvent]) -> None:
+        """Say what the listener found, to the peer and to the agent."""
+        self._out += events
+        self._seat.hear(events)
 
     def _take(self, arrival: Arrival) -> None:
         self.touched = True
@@ -151,16 +193,18 @@ class Lane:
                 self._configure(info)
             case Playback() as playback:
                 self._listener.playback(playback.playing, playback.item_id, playback.played_ms)
+                self._seat.playback(playback)
             case InputAudioCommit():
-                self._out += self._listener.commit()
+                self._tell(self._listener.commit())
             case InputAudioClear():
-                self._out += self._listener.clear()
+                self._tell(self._listener.clear())
             case _:
-                self._out.append(_no_agent(arrival.message))
+                self._out += self._seat.direct(arrival.message)
 
     def _configure(self, info: SessionInfo) -> None:
         if info.rate != self._config.rate:
             self._timeline = Timeline(info.rate)
+        self._out += self._seat.configure(info)
         self._config = info
         self.cancels = info.aec.enabled
         self._stats.rate_hz = info.duplex.stats_hz
@@ -168,13 +212,18 @@ class Lane:
         self._set_betas()
         self._out.append(SessionUpdated(session=info))
 
+    def _voiced(self, start: int, audio: Pcm) -> bytes:
+        return encode_agent(start, self._next_sent(), audio, self._sent_ms)
+
     def _cleaned(self, hop: CleanHop) -> bytes:
         before = max(-hop.start, 0)  # samples that lie before the microphone's first
-        self._cleaned_seq += 1
-        ms = 1000 * (hop.start + HOP) // SAMPLE_RATE
         return encode_cleaned(
-            hop.start + before, self._cleaned_seq - 1, hop.vad[before:], hop.asr[before:], ms
+            hop.start + before, self._next_sent(), hop.vad[before:], hop.asr[before:], self._sent_ms
         )
+
+    def _next_sent(self) -> int:
+        self._sent_seq += 1
+        return self._sent_seq - 1
 
     def _start_afresh(self) -> None:
         if self._place is not None:
@@ -188,9 +237,5 @@ class Lane:
             filters.set_betas(slot, self._config.aec.beta_vad, self._config.aec.beta_asr)
 
 
-def _no_agent(message: Message) -> ErrorEvent:
-    """Answer what is meant for an agent's voice: this server plays none."""
-    name = getattr(message, "type", "this")
-    event_id = getattr(message, "event_id", None)
-    body = ErrorBody(code="no_agent", message=f"{name}: there is no agent in this session", event_id=event_id)
-    return ErrorEvent(error=body)
+def _named(prefix: str, numbers: Iterator[int]) -> str:
+    return f"{prefix}_{next(numbers)}"

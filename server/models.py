@@ -9,6 +9,9 @@ from time import perf_counter
 from threadpoolctl import threadpool_limits
 
 from aec_core import HopCanceller
+from server.agents.company import Company
+from server.agents.voices import load_voice
+from server.agents.voicing import VoiceService
 from server.asr import RecognitionService, Recognizer, load_recognizer
 from server.session_config import Backends
 from server.settings import Settings
@@ -27,17 +30,25 @@ class Models:
     speech: SileroBank
     turns: TurnService
     recognition: RecognitionService | None
+    company: Company
 
     @property
     def backends(self) -> Backends:
         """Which models are live, for people."""
         asr = self.recognition.recognizer.name if self.recognition else "none"
         aec = f"{self.core.config.linear} + DFSMN, {self.suppressor}"
-        return Backends(asr=asr, vad="silero 6.2 + echo gate", turn="smart-turn 3.2", aec=aec)
+        return Backends(
+            asr=asr,
+            vad="silero 6.2 + echo gate",
+            turn="smart-turn 3.2",
+            aec=aec,
+            voice=self.company.voice,
+        )
 
     def close(self) -> None:
         """End the workers."""
         self.turns.close()
+        self.company.close()
         if self.recognition is not None:
             self.recognition.close()
 
@@ -47,6 +58,7 @@ def load_models(settings: Settings) -> Models:
 
     Raises:
         RecognizerError: If a recogniser that was asked for by name cannot be had.
+        VoiceError: The same of the agent's voice.
         WeightsError: If a packaged model is missing or changed.
         FileNotFoundError: If the canceller's weights are missing.
         ValueError: If the canceller's weights are not a checkpoint of `duplex train`.
@@ -71,6 +83,7 @@ def assemble_models(settings: Settings, recognizer: Recognizer | None) -> Models
         speech=SileroBank(settings.max_sessions),
         turns=TurnService(SmartTurn()),
         recognition=RecognitionService(recognizer) if recognizer is not None else None,
+        company=Company(VoiceService(load_voice(settings.agent_voice, settings.agent_voice_model))),
     )
     logger.info("models loaded in %.1f s: %s", perf_counter() - began, models.backends)
     return models

@@ -16,7 +16,7 @@ from server.metrics import Metrics
 from server.models import Models
 from server.registry import Registry
 from server.session import Session
-from server.session_config import Limits
+from server.session_config import DuplexConfig, Limits, SessionConfig
 from server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -112,5 +112,9 @@ class Service:
         logger.info("ready for %d sessions", self.settings.max_sessions)
 
     def _make_session(self, models: Models, thread: EngineThread) -> Session:
-        lane = Lane(f"sess_{secrets.token_hex(8)}", models.turns, models.recognition)
-        return Session(lane, models.backends, self.limits, models.core.latency, thread.wake)
+        config = SessionConfig(duplex=DuplexConfig(agent=self.settings.agent))
+        name = f"sess_{secrets.token_hex(8)}"
+        lane = Lane(name, models.turns, models.recognition, models.company, config)
+        return Session(
+            lane, models.backends, self.limits, models.core.latency, thread.wake, models.company.names
+        )

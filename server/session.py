@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from asyncio import Event
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from server.errors import ProtocolError
@@ -36,9 +36,15 @@ class Session:
     """
 
     def __init__(
-        self, lane: Lane, backends: Backends, limits: Limits, latency: int, wake: Callable[[], None]
+        self,
+        lane: Lane,
+        backends: Backends,
+        limits: Limits,
+        latency: int,
+        wake: Callable[[], None],
+        agents: Collection[str] = ("none",),
     ) -> None:
-        """Begin a session with the default settings.
+        """Begin a session with the settings of its lane.
 
         Args:
             lane: The engine's side of it; brings the id.
@@ -46,10 +52,11 @@ class Session:
             limits: What the peer is held to.
             latency: Of the cleaned audio, in samples at 16 kHz.
             wake: Tells the engine that something has come.
+            agents: Which of them there are.
         """
         self.id = lane.session_id
         self.token = secrets.token_urlsafe(24)
-        self.config = SessionConfig()
+        self.config: SessionConfig = lane.config
         self.lane = lane
         self.outbox = Outbox()
         self.room = Event()
@@ -60,6 +67,7 @@ class Session:
         self._limits = limits
         self._latency = latency
         self._wake = wake
+        self._agents = agents
         self._displace: Callable[[], None] | None = None
         lane.sink = self.deliver
 
@@ -87,7 +95,7 @@ class Session:
         Raises:
             ProtocolError: If it does not fit; nothing has changed then.
         """
-        config = update_session(self.config, dict(change))
+        config = update_session(self.config, dict(change), self._agents)
         if self._heard and config.rate != self.config.rate:
             raise ProtocolError(
                 f"the rate is {self.config.rate} Hz and cannot change after audio has come",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -99,6 +100,7 @@ class Backends(Part):
     vad: str
     turn: str
     aec: str
+    voice: str = "none"
 
 
 class Limits(Part):
@@ -135,12 +137,15 @@ class SessionInfo(SessionConfig):
     next_seq: int = 0
 
 
-def update_session(config: SessionConfig, change: dict[str, Any]) -> SessionConfig:
+def update_session(
+    config: SessionConfig, change: dict[str, Any], agents: Collection[str] = ("none",)
+) -> SessionConfig:
     """Return the configuration with a partial one laid over it; what is not named stays.
 
     Args:
         config: What holds now.
         change: The `session` object of `session.update`.
+        agents: Which of them this server has.
 
     Raises:
         ProtocolError: If a field is unknown or a value is not allowed; nothing has changed then.
@@ -149,9 +154,9 @@ def update_session(config: SessionConfig, change: dict[str, Any]) -> SessionConf
         updated = SessionConfig.model_validate(_laid_over(config.model_dump(), change))
     except ValidationError as error:
         raise refusal(error, "session") from None
-    if updated.duplex.agent != "none":
+    if updated.duplex.agent not in agents:
         raise ProtocolError(
-            f"agent {updated.duplex.agent!r} is not available on this server: only 'none' is",
+            f"agent {updated.duplex.agent!r} is not available on this server: {', '.join(agents)} are",
             "unsupported",
             param="session.duplex.agent",
         )

@@ -15,6 +15,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from server.session_config import AgentName
+
+VoiceName = Literal["auto", "piper", "flite", "espeak-ng", "shipped"]
 AsrName = Literal["auto", "whisper", "paraformer", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -23,6 +26,10 @@ class Settings(BaseSettings):
     """What a server does; read from arguments, then `DUPLEX_*`, then a TOML file, then these defaults.
 
     Attributes:
+        agent: Who speaks in a session that does not choose.
+        agent_voice: What the agents speak with; `auto` is piper with a model, else flite, else
+            espeak-ng, else the recordings that ship.
+        agent_voice_model: The `.onnx` file of a piper voice.
         aec_model: Checkpoint of the suppressor, as `duplex train` writes it; else the shipped one.
         asr: Recogniser; `auto` is paraformer where a model can be had, else whisper.
         asr_model: Directory or hub id of the streaming model.
@@ -49,6 +56,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     log_level: LogLevel = "info"
+    agent: AgentName = "none"
+    agent_voice: VoiceName = "auto"
+    agent_voice_model: Path | None = None
     aec_model: Path | None = None
     asr: AsrName = "auto"
     asr_model: str | None = None
@@ -76,7 +86,7 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("aec_model", "web_dir", "tls_certificate", "tls_key")
+    @field_validator("agent_voice_model", "aec_model", "web_dir", "tls_certificate", "tls_key")
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
         if path is not None and not path.exists():

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
+class Agent(StrEnum):
+    none = "none"
+    narrator = "narrator"
+    parrot = "parrot"
+
+
 class Asr(StrEnum):
     auto = "auto"
     paraformer = "paraformer"
@@ -44,6 +50,9 @@ def serve(
     asr: Annotated[
         Asr | None, typer.Option(help="Recogniser; 'auto' takes paraformer if it is there. [default: auto]")
     ] = None,
+    agent: Annotated[
+        Agent | None, typer.Option(help="Who speaks in sessions that do not choose. [default: none]")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")
     ] = None,
@@ -59,7 +68,15 @@ def serve(
     if tls is False and (cert is not None or key is not None):
         fail("--cert and --key need TLS: leave out --no-tls", code=2)
     settings = _settings(
-        config, host=host, port=port, tls=tls, asr=asr, aec_model=model, tls_certificate=cert, tls_key=key
+        config,
+        host=host,
+        port=port,
+        tls=tls,
+        asr=asr,
+        agent=agent,
+        aec_model=model,
+        tls_certificate=cert,
+        tls_key=key,
     )
     settings = _secured(settings)
     from server.app import serve as run

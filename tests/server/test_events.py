@@ -45,6 +45,7 @@ SERVER_TYPES = {
     "conversation.item.truncated",
     "response.created",
     "response.done",
+    "response.output_audio_transcript.delta",
 }
 CLIENT_TYPES = {
     "session.update",

@@ -1,0 +1,1 @@
+"""Recordings of the texts in `server.agents.texts`: prompts.ogg, and prompts.json with each one's samples."""

@@ -1,0 +1,300 @@
+"""Agents that hear what a listener found: who has the floor, what is said next, what is remembered."""
+
+from concurrent.futures import Future
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from server.agents.company import Company
+from server.agents.conversation import Conversation
+from server.agents.said import Said
+from server.agents.texts import GO_ON, HEARD, STOPPED
+from server.agents.voicing import VoiceService
+from server.events import (
+    BargeIn,
+    ErrorEvent,
+    InputAudioCleared,
+    InputAudioCommitted,
+    ItemTruncate,
+    ItemTruncated,
+    Playback,
+    ResponseCancel,
+    ResponseDone,
+    SpeechStarted,
+    TranscriptDelta,
+    TranscriptionCompleted,
+    TranscriptionFailed,
+)
+from server.outbox import Item
+
+RATE = 16_000
+TEXTS = ("one two three four five six seven eight nine ten", "the second sentence")
+
+
+class Instant:
+    """A voice that takes a second for anything."""
+
+    name = "instant"
+
+    def __init__(self, free: bool) -> None:
+        self.free = free
+
+    def say(self, text: str) -> tuple[np.ndarray, int]:
+        return np.full(RATE, 0.1, np.float32), RATE
+
+
+class Now(VoiceService):
+    """Speaks before it returns, so that no test waits."""
+
+    def submit(self, text: str, rate: int) -> Future[Any]:
+        future = super().submit(text, rate)
+        future.exception()
+        return future
+
+
+class Table:
+    """A person and an agent."""
+
+    def __init__(self, name: Any, free: bool = True) -> None:
+        numbers = count(1)
+        self.service = Now(Instant(free))
+        company = Company(self.service, TEXTS)
+        agent = company.meet(
+            name, RATE, lambda: Said("resp", f"said_{next(numbers)}"), lambda start, audio: b"frame"
+        )
+        assert agent is not None
+        self.agent: Conversation = agent
+        self.items: list[Item] = []
+
+    def hops(self, number: int) -> list[Item]:
+        new = [item for _ in range(number) for item in self.agent.hop()]
+        self.items += new
+        return new
+
+    def words(self, items: list[Item]) -> str:
+        return "".join(item.delta for item in items if isinstance(item, TranscriptDelta))
+
+    def start(self, item_id: str) -> None:
+        during = {"during_playback": self.agent._speaker.said is not None}
+        self.agent.hear(SpeechStarted(audio_start_ms=0, item_id=item_id, duplex=during))
+
+    def commit(self, item_id: str) -> None:
+        self.agent.hear(BargeIn(stage="commit", audio_ms=400, item_id=item_id))
+
+    def complete(self, item_id: str, text: str) -> None:
+        self.agent.hear(InputAudioCommitted(item_id=item_id))
+        self.agent.hear(TranscriptionCompleted(item_id=item_id, transcript=text))
+
+    def interrupt(self, item_id: str, text: str) -> list[Item]:
+        self.start(item_id)
+        self.commit(item_id)
+        stopped = self.hops(5)
+        self.complete(item_id, text)
+        return stopped
+
+
+@pytest.fixture
+def table(request):
+    tables: list[Table] = []
+
+    def make(*args: Any, **kwargs: Any) -> Table:
+        tables.append(Table(*args, **kwargs))
+        return tables[-1]
+
+    yield make
+    for each in tables:
+        each.service.close()
+
+
+def kinds(items: list[Item]) -> list[type]:
+    return [type(item) for item in items]
+
+
+def test_the_narrator_begins_by_itself_and_again_after_the_end(table):
+    narrator = table("narrator")
+    assert narrator.words(narrator.hops(101)) == " ".join(TEXTS)
+    assert narrator.hops(149) == []
+    assert narrator.words(narrator.hops(2)) == TEXTS[0]
+
+
+def test_the_narrator_stops_for_a_person_answers_and_goes_on_where_it_was(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    stopped = narrator.interrupt("person", "What about the weather?")
+    assert kinds(stopped) == [ItemTruncated, ResponseDone]
+    assert stopped[0].audio_end_ms == 500
+    after = narrator.hops(200)
+    assert narrator.words(after) == f"{GO_ON} six seven eight nine ten {TEXTS[1]}"
+    heard, person, then = narrator.agent.memory.spoken
+    assert heard.text == "one two three four five"
+    assert person == "What about the weather?"
+    assert then.text == f"{GO_ON} six seven eight nine ten {TEXTS[1]}"
+
+
+def test_it_is_truncated_at_what_the_client_has_played(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.agent.playback(Playback(playing=True, item_id="said_1", played_ms=300))
+    assert narrator.interrupt("person", "Hello!")[0].audio_end_ms == 300
+    assert narrator.agent.memory.spoken[0].text == "one two three"
+
+
+def test_an_interruption_without_words_was_none(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.interrupt("person", "")
+    assert narrator.words(narrator.hops(5)) == "six seven eight nine ten"
+
+
+def test_what_is_dropped_was_no_interruption_either(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.start("person")
+    narrator.commit("person")
+    narrator.agent.hear(InputAudioCleared())
+    assert narrator.words(narrator.hops(5)) == "six seven eight nine ten"
+
+
+def test_a_person_who_is_heard_over_the_agent_does_not_stop_it(table):
+    narrator = table("narrator")
+    narrator.hops(10)
+    narrator.start("person")
+    narrator.agent.hear(BargeIn(stage="duck", audio_ms=200, item_id="person"))
+    narrator.complete("person", "Mhm.")
+    assert kinds(narrator.hops(10)) == [bytes] * 10
+    assert not any(isinstance(item, ResponseDone) for item in narrator.items)
+    assert len(narrator.agent.memory.spoken) == 1
+
+
+def test_words_that_turn_out_to_be_an_interruption_are_answered(table):
+    """The listener commits a duck when the final transcript wants the floor: after that transcript."""
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.start("person")
+    narrator.complete("person", "Stop it, please.")
+    narrator.commit("person")
+    assert narrator.words(narrator.hops(5)) == STOPPED
+
+
+@pytest.mark.parametrize("words", ["Stop!", "Please be quiet now.", "停"])
+def test_the_narrator_can_be_stopped_and_told_to_go_on(table, words: str):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.interrupt("a", words)
+    assert narrator.words(narrator.hops(400)) == STOPPED
+    narrator.start("b")
+    narrator.complete("b", "That is better.")
+    assert narrator.hops(200) == []
+    narrator.start("c")
+    narrator.complete("c", "Now go on.")
+    assert narrator.words(narrator.hops(5)) == f"{GO_ON}"
+    assert "six seven" in narrator.words(narrator.hops(100))
+
+
+def test_the_narrator_waits_until_the_person_is_done(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.start("person")
+    narrator.commit("person")
+    assert kinds(narrator.hops(500)) == [ItemTruncated, ResponseDone]
+
+
+def test_an_interrupted_answer_does_not_lose_the_place(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.interrupt("a", "Wait, what?")
+    narrator.hops(10)  # GO_ON is being said
+    narrator.interrupt("b", "I mean the first part.")
+    assert narrator.words(narrator.hops(200)) == f"{GO_ON} six seven eight nine ten {TEXTS[1]}"
+
+
+def test_an_answer_that_has_not_begun_waits_for_who_speaks_first(table):
+    parrot = table("parrot")
+    parrot.hops(1)
+    parrot.start("a")
+    parrot.complete("a", "Good morning.")
+    parrot.start("b")
+    assert parrot.hops(50) == []
+    parrot.complete("b", "Are you there?")
+    assert parrot.words(parrot.hops(100)) == "You said: Are you there?"
+
+
+def test_an_old_transcript_is_no_answer_to_who_speaks_now(table):
+    parrot = table("parrot")
+    parrot.start("a")
+    parrot.start("b")
+    parrot.complete("a", "Good morning.")
+    assert parrot.hops(50) == []
+    parrot.complete("b", "Are you there?")
+    assert parrot.words(parrot.hops(100)) == "You said: Are you there?"
+    assert list(parrot.agent.memory.spoken)[:2] == ["Good morning.", "Are you there?"]
+
+
+def test_a_parrot_without_a_voice_says_that_it_heard(table):
+    parrot = table("parrot", free=False)
+    parrot.start("a")
+    parrot.complete("a", "Good morning.")
+    assert parrot.words(parrot.hops(100)) == HEARD
+
+
+def test_a_turn_whose_words_nobody_knows_is_heard(table):
+    parrot = table("parrot")
+    parrot.start("a")
+    error = {"code": "busy", "message": "busy"}
+    parrot.agent.hear(TranscriptionFailed(item_id="a", error=error))
+    assert parrot.words(parrot.hops(100)) == HEARD
+    parrot.agent.transcribes = False
+    parrot.start("b")
+    parrot.agent.hear(InputAudioCommitted(item_id="b"))
+    assert parrot.words(parrot.hops(100)) == HEARD
+
+
+def test_silence_is_not_answered(table):
+    parrot = table("parrot")
+    parrot.start("a")
+    parrot.complete("a", " ")
+    assert parrot.hops(100) == []
+
+
+def test_the_client_may_stop_it(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    items = narrator.agent.cancel(ResponseCancel())
+    assert kinds(items) == [ItemTruncated, ResponseDone]
+    assert narrator.hops(500) == []
+    (error,) = narrator.agent.cancel(ResponseCancel(event_id="e"))
+    assert isinstance(error, ErrorEvent)
+    assert (error.error.code, error.error.event_id) == ("response_cancel_not_active", "e")
+    narrator.start("person")
+    narrator.complete("person", "Go on.")
+    assert "six seven" in narrator.words(narrator.hops(100))
+
+
+def test_the_client_may_say_what_was_heard(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    items = narrator.agent.truncate(ItemTruncate(item_id="said_1", audio_end_ms=200))
+    assert kinds(items) == [ItemTruncated, ResponseDone]
+    assert items[0].duplex.transcript == "one two"
+    (again,) = narrator.agent.truncate(ItemTruncate(item_id="said_1", audio_end_ms=100))
+    assert again.duplex.transcript == "one"
+    assert narrator.agent.memory.spoken[0].text == "one"
+
+
+@pytest.mark.parametrize(
+    ("item_id", "ms", "param"), [("person", 100, "item_id"), ("said_1", 5000, "audio_end_ms")]
+)
+def test_what_was_not_said_cannot_be_truncated(table, item_id: str, ms: float, param: str):
+    narrator = table("narrator")
+    narrator.hops(26)
+    (error,) = narrator.agent.truncate(ItemTruncate(item_id=item_id, audio_end_ms=ms))
+    assert error.error.param == param
+    assert kinds(narrator.hops(1)) == [bytes]
+
+
+def test_a_conversation_ends_with_what_was_heard(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    assert kinds(narrator.agent.close()) == [ItemTruncated, ResponseDone]
