@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
 
 from aec_core.types import HOP, SAMPLE_RATE
-from server.evidence import Eagerness, Ending, Wait, ending, semantic_wait, takes_the_floor
+from server.barge_in import BargeIn
+from server.decisions import Decision, Paused, Started, Stopped, Timing
+from server.evidence import Eagerness, Ending, Wait, ending, semantic_wait
+from server.floor import Floor
 
 _MS = SAMPLE_RATE // 1000
 
@@ -53,65 +55,6 @@ class ServerVad:
 TurnDetection = SemanticVad | ServerVad
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Durations in ms; measured in `docs/algorithm.md`."""
-
-    start: int = 120  # speech that starts a turn while nothing plays
-    start_in_playback: int = 160
-    gap: int = 60  # what may be missing from it
-    pause: int = 100  # silence after which the turn model is asked
-    resume: int = 40  # speech that ends a pause
-    duck: int = 200  # speech during playback: lower the agent's voice
-    commit: int = 400  # … and stop it
-    regret: int = 1200  # silence after a duck: it was nothing
-    hysteresis: float = 0.15  # speech goes on at this much less than the threshold
-    longest_turn: int = 28_000  # what a recogniser of 30 s windows can hold
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A turn began; `start` includes the prefix padding."""
-
-    start: int
-    during_playback: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """The talker fell silent after `end`: time to ask whether the turn is over."""
-
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The turn is over; `end` includes the `silence` samples that it took to be sure."""
-
-    end: int
-    silence: int
-    reason: str
-    p_turn: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The talker wants the floor: `duck` the agent's voice, then `commit` to stopping it."""
-
-    stage: Literal["duck", "commit"]
-    audio: int  # gated speech so far, samples
-
-
-@dataclass(frozen=True, slots=True)
-class Regretted:
-    """What ducked the agent was no interruption: it may go on."""
-
-    audio: int
-
-
-Decision = Started | Paused | Stopped | Interrupted | Regretted
-
-
 class _State(Enum):
     IDLE = auto()
     STARTING = auto()
@@ -119,20 +62,24 @@ class _State(Enum):
     PAUSING = auto()
 
 
-@dataclass(slots=True)
-class _BargeIn:
-    voiced: int  # gated speech, samples
-    ducked: bool = False
-    committed: bool = False
-
-
 class Endpointer:
     """The turns of one session."""
 
     def __init__(
-        self, detection: TurnDetection | None = None, timing: Timing | None = None, start: int = 0
+        self,
+        detection: TurnDetection | None = None,
+        timing: Timing | None = None,
+        start: int = 0,
+        floor: Floor | None = None,
     ) -> None:
-        """Begin at sample `start`: no turn starts before it."""
+        """Begin to listen.
+
+        Args:
+            detection: How turns end.
+            timing: All durations.
+            start: No turn starts before this sample.
+            floor: Judges what is said over the agent.
+        """
         self.detection = detection or SemanticVad()
         self._timing = timing or Timing()
         self._state = _State.IDLE
@@ -145,8 +92,7 @@ class Endpointer:
         self._p_turn: float | None = None
         self._ending = Ending.NOTHING
         self._heard_until = 0
-        self._has_words = False  # the turn's words want the floor
-        self._barge_in: _BargeIn | None = None
+        self._barge_in = BargeIn(self._timing, floor or Floor())
 
     @property
     def in_turn(self) -> bool:
@@ -179,31 +125,30 @@ class Endpointer:
         if voiced and self._state is not _State.PAUSING:
             self._voice_end = self._now
         decisions = self._step(start, voiced, playing)
-        return decisions + self._interrupt(voiced, playing)
+        if not self.in_turn:
+            self._barge_in.turn_ended()
+        speaking, silent = self._state is _State.SPEAKING, self._now - self._voice_end
+        return decisions + self._barge_in.process(self._now, voiced, playing, speaking, silent)
 
     def judge(self, pause_end: int, p_turn: float) -> None:
         """Take the turn model's answer about the pause after `pause_end`; an old one is ignored."""
         if self._state is _State.PAUSING and pause_end == self._voice_end:
             self._p_turn = p_turn
 
-    def heard(self, text: str, until: int) -> list[Decision]:
-        """Take a partial transcript of the turn, made from audio up to sample `until`."""
-        self._ending, self._heard_until = ending(text), until
-        self._has_words = takes_the_floor(text)
-        barge_in = self._barge_in
-        if barge_in and barge_in.ducked and not barge_in.committed and self._has_words:
-            barge_in.committed = True
-            return [Interrupted("commit", barge_in.voiced)]
-        return []
+    def heard(self, text: str, until: int, stable: bool = True) -> list[Decision]:
+        """Take a partial transcript of the turn.
+
+        Args:
+            text: All of it.
+            until: Sample up to which it was heard.
+            stable: It will not be revised; how another one ends says nothing yet.
+        """
+        self._ending, self._heard_until = ending(text) if stable else Ending.NOTHING, until
+        return self._barge_in.heard(text, until, self._now)
 
     def understood(self, text: str) -> list[Decision]:
         """Take the final transcript of a turn: without words, a duck was a mistake."""
-        if self.in_turn or self._barge_in is None or self._barge_in.committed:
-            return []
-        if not takes_the_floor(text):
-            return self._regret()
-        voiced, self._barge_in = self._barge_in.voiced, None
-        return [Interrupted("commit", voiced)]
+        return [] if self.in_turn else self._barge_in.understood(text)
 
     def stop(self, reason: str) -> list[Decision]:
         """End the turn now, if there is one."""
@@ -220,8 +165,7 @@ class Endpointer:
         """Drop the turn as if it had not been; an agent that was ducked for it may go on."""
         self._state = _State.IDLE
         self._stopped = self._now
-        barge_in, self._barge_in = self._barge_in, None
-        return [Regretted(barge_in.voiced)] if barge_in and barge_in.ducked and not barge_in.committed else []
+        return self._barge_in.drop()
 
     def _step(self, start: int, voiced: bool, playing: bool) -> list[Decision]:
         if self._state is _State.IDLE:
@@ -249,10 +193,9 @@ class Endpointer:
             return []
         self._state = _State.SPEAKING
         self._turn_start = max(self._onset - self.detection.prefix_padding_ms * _MS, self._stopped)
-        self._ending, self._p_turn, self._has_words = Ending.NOTHING, None, False
-        if playing:
-            # The hop that completed the start is counted by `_interrupt`.
-            self._barge_in = _BargeIn(self._voiced - HOP * voiced)
+        self._ending, self._p_turn = Ending.NOTHING, None
+        # The hop that completed the start is counted by the barge-in itself.
+        self._barge_in.turn_started(self._voiced - HOP * voiced, playing)
         return [Started(self._turn_start, playing)]
 
     def _pausing(self, voiced: bool) -> list[Decision]:
@@ -274,26 +217,3 @@ class Endpointer:
         return semantic_wait(
             self._p_turn, self._ending if fresh else Ending.NOTHING, self.detection.eagerness
         )
-
-    def _interrupt(self, voiced: bool, playing: bool) -> list[Decision]:
-        if self._barge_in is None:
-            if not (voiced and playing and self._state is _State.SPEAKING):
-                return []
-            self._barge_in = _BargeIn(0)  # the agent began to speak over the talker
-        barge_in, timing = self._barge_in, self._timing
-        barge_in.voiced += HOP * voiced
-        if barge_in.committed:
-            self._barge_in = barge_in if self.in_turn else None
-            return []
-        if not barge_in.ducked and barge_in.voiced >= timing.duck * _MS:
-            barge_in.ducked = True
-            return [Interrupted("duck", barge_in.voiced)]
-        if barge_in.ducked and (self._has_words or barge_in.voiced >= timing.commit * _MS):
-            barge_in.committed = True
-            return [Interrupted("commit", barge_in.voiced)]
-        silent = self._now - self._voice_end >= timing.regret * _MS
-        return self._regret() if silent else []
-
-    def _regret(self) -> list[Decision]:
-        barge_in, self._barge_in = self._barge_in, None
-        return [Regretted(barge_in.voiced)] if barge_in and barge_in.ducked else []

@@ -231,11 +231,12 @@ class InputAudioCleared(_FromServer):
 class BargeIn(_FromServer):
     """The person takes the floor: `duck` the agent's voice, then `commit` to stopping it.
 
-    `audio_ms` is how long the person has spoken.
+    `audio_ms` is how long the person has spoken, `reason` what decided: that, or words.
     """
 
     type: Literal["duplex.barge_in"] = "duplex.barge_in"
     stage: Literal["duck", "commit"]
+    reason: Literal["speech", "words"] = "speech"
     audio_ms: float
     item_id: str | None = None
 
@@ -244,6 +245,7 @@ class FalseInterruption(_FromServer):
     """What ducked the agent was nothing: it may go on."""
 
     type: Literal["duplex.false_interruption"] = "duplex.false_interruption"
+    reason: Literal["silence", "no_words", "backchannel", "cleared"] = "silence"
     audio_ms: float = 0.0
     item_id: str | None = None
 

@@ -22,10 +22,6 @@ _DANGLING = _words("""
 _DANGLING_CHINESE = tuple(
     _words("和 跟 或者 还有 然后 但是 可是 不过 而且 因为 所以 如果 要是 就是 那个 比如 比如说 嗯 呃 把 被")
 )
-_BACKCHANNELS = _words("""
-    ah aha hm hmm mhm mm mmhm mmm oh ok okay right sure uh uhhuh uh-huh mm-hm mm-hmm um yeah yep yes
-    嗯 嗯嗯 哦 噢 啊 对 对对 好 好的 是 是的
-""")
 _WORD = re.compile(r"[\w']+(?:-[\w']+)*")
 _EAGERNESS = {"high": 0.75, "medium": 1.0, "auto": 1.0, "low": 1.8}
 
@@ -58,11 +54,6 @@ def ending(text: str) -> Ending:
     if mark.startswith((".", "!", "。", "！")):
         return Ending.SENTENCE
     return Ending.CLAUSE if mark else Ending.OPEN
-
-
-def takes_the_floor(text: str) -> bool:
-    """Say whether the words want to interrupt: any word that does not merely agree."""
-    return any(word not in _BACKCHANNELS for word in _WORD.findall(text.lower()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -16,19 +16,8 @@ import numpy as np
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.asr.service import RecognitionService
 from server.captions import to_ms
-from server.endpointer import (
-    Decision,
-    Endpointer,
-    Interrupted,
-    Paused,
-    Regretted,
-    SemanticVad,
-    ServerVad,
-    Started,
-    Stopped,
-    Timing,
-    TurnDetection,
-)
+from server.decisions import Decision, Interrupted, Paused, Regretted, Started, Stopped, Timing
+from server.endpointer import Endpointer, SemanticVad
 from server.events import (
     BargeIn,
     DuringPlayback,
@@ -44,10 +33,11 @@ from server.events import (
     TranscriptionCompleted,
     TranscriptionDelta,
 )
+from server.floor import Floor
 from server.gate import EchoGate, GateConfig
 from server.history import History
+from server.listener_settings import ListenerSettings
 from server.scribe import Scribe
-from server.session_config import ServerVadConfig, SessionConfig
 from server.turn import WINDOW, Turns
 
 _MS = SAMPLE_RATE // 1000
@@ -88,35 +78,6 @@ class CleanHop:
     erle_db: float
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerSettings:
-    """What a client may choose.
-
-    Attributes:
-        detection: How turns are found; None: a turn is what lies between two commits.
-        transcribe: Turns are given to the recogniser.
-        language: ISO-639-1 code, None for what the recogniser prefers.
-        hotwords: Words that are likely.
-    """
-
-    detection: TurnDetection | None = field(default_factory=SemanticVad)
-    transcribe: bool = True
-    language: str | None = None
-    hotwords: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, config: SessionConfig) -> ListenerSettings:
-        """Pick out of a session's configuration what the listener needs."""
-        chosen, transcription = config.audio.input.turn_detection, config.audio.input.transcription
-        detection: TurnDetection | None = None
-        if isinstance(chosen, ServerVadConfig):
-            detection = ServerVad(chosen.threshold, chosen.prefix_padding_ms, chosen.silence_duration_ms)
-        elif chosen is not None:
-            detection = SemanticVad(chosen.eagerness)
-        language = transcription.language if transcription else None
-        return cls(detection, transcription is not None, language, config.duplex.hotwords)
-
-
 class Listener:
     """Turns the cleaned audio of one session into events."""
 
@@ -145,7 +106,8 @@ class Listener:
         self._new_item_id = new_item_id
         self._timing = timing or Timing()
         self._gate = EchoGate(gate)
-        self._endpointer = Endpointer(settings.detection, self._timing)
+        self._floor = Floor(settings.backchannels)
+        self._endpointer = Endpointer(settings.detection, self._timing, floor=self._floor)
         # Half precision: the model normalises what it hears, and there is one of these a session.
         self._gated_audio = History(WINDOW + SAMPLE_RATE, np.float16)
         self._now = 0
@@ -196,6 +158,14 @@ class Listener:
         """Believe the client about its loudspeaker from now on, rather than the reference."""
         self._client_plays = playing
 
+    def playing(self, text: str | None) -> None:
+        """Learn what the agent's voice says from now on: its words are no interruption.
+
+        Args:
+            text: All of the sentence or passage that begins to play; None: nothing, or not known.
+        """
+        self._floor.playing(text)
+
     def commit(self) -> list[ServerEvent]:
         """End the turn now; an error if there is none."""
         if not self.in_turn:
@@ -227,9 +197,10 @@ class Listener:
             self._act(self._endpointer.stop("configured"))
             if self.in_turn:
                 self._commit()
-            self._endpointer = Endpointer(settings.detection, self._timing, self._now)
+            self._endpointer = Endpointer(settings.detection, self._timing, self._now, self._floor)
         elif settings.detection is not None:
             self._endpointer.detection = settings.detection
+        self._floor.agree_by(settings.backchannels)
         self._settings = settings
 
     def close(self) -> None:
@@ -250,7 +221,7 @@ class Listener:
         for event in self._scribe.poll():
             self._events.append(event)
             if isinstance(event, TranscriptionDelta):
-                self._act(self._endpointer.heard(event.text, round(event.end_ms * _MS)))
+                self._act(self._endpointer.heard(event.text, round(event.end_ms * _MS), event.stable))
             elif isinstance(event, TranscriptionCompleted):
                 self._act(self._endpointer.understood(event.transcript))
 
@@ -272,11 +243,18 @@ class Listener:
                     self._stop(decision)
                 case Interrupted():
                     self._events.append(
-                        BargeIn(stage=decision.stage, audio_ms=to_ms(decision.audio), item_id=self._item_id)
+                        BargeIn(
+                            stage=decision.stage,
+                            reason=decision.reason,
+                            audio_ms=to_ms(decision.audio),
+                            item_id=self._item_id,
+                        )
                     )
                 case Regretted():
                     self._events.append(
-                        FalseInterruption(audio_ms=to_ms(decision.audio), item_id=self._item_id)
+                        FalseInterruption(
+                            reason=decision.reason, audio_ms=to_ms(decision.audio), item_id=self._item_id
+                        )
                     )
                 case _:
                     assert_never(decision)

@@ -68,15 +68,23 @@ class AecConfig(Part):
     enabled: bool = True
 
 
+Words = Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(strict=False, max_length=100)]
+
+
 class DuplexConfig(Part):
-    """What OpenAI's sessions have no word for; `stats_hz` 0 means no statistics."""
+    """What OpenAI's sessions have no word for.
+
+    Attributes:
+        stats_hz: Statistics a second; 0 is none.
+        hotwords: Words that are likely.
+        backchannels: Words that do not interrupt the agent; None takes those of the language.
+    """
 
     cleaned_audio: bool = False
     stats_hz: float = Field(default=5.0, ge=0, le=50)
     agent: AgentName = "none"
-    hotwords: Annotated[
-        tuple[Annotated[str, Field(max_length=100)], ...], Field(strict=False, max_length=100)
-    ] = ()
+    hotwords: Words = ()
+    backchannels: Words | None = None
 
 
 class SessionConfig(Part):

@@ -7,18 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aec_core.types import HOP
-from server.endpointer import (
+from server.decisions import (
     Decision,
-    Endpointer,
     Interrupted,
     Paused,
     Regretted,
-    SemanticVad,
-    ServerVad,
     Started,
     Stopped,
     Timing,
 )
+from server.endpointer import Endpointer, SemanticVad, ServerVad
+from server.floor import Floor
 
 MS = 16
 
@@ -27,7 +26,8 @@ class Talk:
     """Feeds stretches of speech and silence to an endpointer and keeps what it decides."""
 
     def __init__(self, detection: SemanticVad | ServerVad | None = None) -> None:
-        self.endpointer = Endpointer(detection)
+        self.floor = Floor()
+        self.endpointer = Endpointer(detection, floor=self.floor)
         self.now = 0
         self.decisions: list[tuple[int, Decision]] = []
 
@@ -44,6 +44,13 @@ class Talk:
 
     def pause(self, ms: float, playing: bool = False) -> list[Decision]:
         return self.run(ms, 0.02, playing)
+
+
+def over_the_agent() -> Talk:
+    """Begin long after the agent did."""
+    talk = Talk()
+    talk.pause(2000, playing=True)
+    return talk
 
 
 def only(decisions: list[Decision], kind: type) -> list[Decision]:
@@ -233,14 +240,14 @@ class TestTurns:
 
 class TestBargeIn:
     def test_it_ducks_at_200_ms_and_commits_at_400(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(1000, playing=True)
         times = [(now_decision[1].stage, now_decision[1].audio / MS) for now_decision in talk.decisions[1:]]
         assert times == [("duck", 200), ("commit", 400)]
         assert talk.decisions[0][1].during_playback
 
     def test_a_start_over_the_agent_takes_more_speech_than_one_in_silence(self):
-        talk = Talk()
+        talk = over_the_agent()
         assert talk.speak(140, playing=True) == []
         assert only(talk.speak(20, playing=True), Started)
 
@@ -250,14 +257,14 @@ class TestBargeIn:
         assert not [d for _, d in talk.decisions if isinstance(d, Interrupted)]
 
     def test_one_word_that_takes_the_floor_commits_at_once(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(260, playing=True)
         assert talk.endpointer.heard("uh-huh", talk.now) == []
-        assert talk.endpointer.heard("stop", talk.now) == [Interrupted("commit", 260 * MS)]
+        assert talk.endpointer.heard("stop", talk.now) == [Interrupted("commit", 260 * MS, "words")]
         assert talk.endpointer.heard("stop it", talk.now) == []
 
     def test_words_that_came_before_the_duck_count(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(160, playing=True)
         assert talk.endpointer.heard("stop", talk.now) == []
         assert [(d.stage, d.audio / MS) for d in talk.speak(80, playing=True)] == [
@@ -266,58 +273,132 @@ class TestBargeIn:
         ]
 
     def test_a_short_word_that_the_recogniser_understood_late_commits(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(300, playing=True)
         talk.pause(800, playing=True)
-        assert talk.endpointer.understood("Stop.") == [Interrupted("commit", 300 * MS)]
+        assert talk.endpointer.understood("Stop.") == [Interrupted("commit", 300 * MS, "words")]
         assert not only(talk.pause(3000, playing=True), Regretted)
 
-    @pytest.mark.parametrize("text", ["", "Mhm."])
-    def test_a_turn_without_words_is_regretted_at_once(self, text: str):
-        talk = Talk()
+    @pytest.mark.parametrize(("text", "reason"), [("", "no_words"), ("Mhm.", "backchannel")])
+    def test_a_turn_without_words_is_regretted_at_once(self, text: str, reason: str):
+        talk = over_the_agent()
         talk.speak(300, playing=True), talk.pause(800, playing=True)
-        assert talk.endpointer.understood(text) == [Regretted(300 * MS)]
+        assert talk.endpointer.understood(text) == [Regretted(300 * MS, reason)]
         assert talk.endpointer.understood(text) == []
 
     def test_silence_after_a_duck_is_regretted_once(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(240, playing=True)
         decisions = talk.pause(1180, playing=True)
         assert not only(decisions, Regretted)
         assert talk.pause(3000, playing=True) == [Regretted(240 * MS)]
 
     def test_a_start_that_never_ducked_leaves_nothing_to_regret(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(160, playing=True)
         assert not only(talk.pause(3000, playing=True), Regretted)
 
     def test_an_agent_that_begins_over_the_talker_is_interrupted_too(self):
         talk = Talk()
         talk.speak(1000)
-        assert [d.stage for d in talk.speak(400, playing=True)] == ["duck", "commit"]
+        assert [d.stage for d in talk.speak(800, playing=True)] == ["duck", "commit"]
+
+    def test_an_agent_that_begins_over_words_is_interrupted_by_them(self):
+        talk = Talk()
+        talk.speak(1000)
+        talk.endpointer.heard("I would rather", talk.now)
+        _, commit = talk.speak(500, playing=True)
+        assert (commit.stage, commit.audio, commit.reason) == ("commit", 400 * MS, "words")
 
     def test_an_agent_that_stops_when_ducked_does_not_stop_the_count(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(200, playing=True)
         assert [d.stage for d in talk.speak(400)] == ["commit"]
 
     def test_a_committed_turn_interrupts_once(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(600, playing=True), talk.pause(300, playing=True), talk.speak(3000, playing=True)
         stages = [d.stage for _, d in talk.decisions if isinstance(d, Interrupted)]
         assert stages == ["duck", "commit"]
 
     def test_forgetting_lets_the_ducked_agent_go_on(self):
-        talk = Talk()
+        talk = over_the_agent()
         talk.speak(240, playing=True)
-        assert talk.endpointer.forget() == [Regretted(240 * MS)]
+        assert talk.endpointer.forget() == [Regretted(240 * MS, "cleared")]
 
     def test_the_next_turn_interrupts_anew(self):
-        talk = Talk()
+        talk = over_the_agent()
         for _ in range(2):
             talk.speak(600, playing=True), talk.pause(3000, playing=True)
         stages = [d.stage for _, d in talk.decisions if isinstance(d, Interrupted)]
         assert stages == ["duck", "commit"] * 2
+
+    def test_in_the_first_second_of_playback_speech_must_last_twice_as_long(self):
+        talk = Talk()
+        assert [d.stage for d in only(talk.speak(780, playing=True), Interrupted)] == ["duck"]
+        assert [d.stage for d in talk.speak(40, playing=True)] == ["commit"]
+
+    def test_in_the_first_second_of_playback_a_word_alone_is_not_enough(self):
+        talk = Talk()
+        talk.speak(260, playing=True)
+        assert talk.endpointer.heard("stop", talk.now) == []
+        assert [d.reason for d in talk.speak(160, playing=True)] == ["words"]
+
+    def test_playback_after_a_short_break_is_not_cold(self):
+        talk = over_the_agent()
+        talk.pause(900)
+        assert [d.stage for d in only(talk.speak(400, playing=True), Interrupted)] == ["duck", "commit"]
+        talk = over_the_agent()
+        talk.pause(1100)
+        assert [d.stage for d in only(talk.speak(400, playing=True), Interrupted)] == ["duck"]
+
+    def test_assent_however_long_ducks_and_does_not_commit(self):
+        talk = over_the_agent()
+        for _ in range(8):
+            talk.speak(240, playing=True)
+            talk.endpointer.heard("yes yes okay", talk.now)
+        assert not only(talk.pause(480, playing=True), Regretted)
+        assert talk.pause(20, playing=True) == [Regretted(8 * 240 * MS, "backchannel")]
+        talk.pause(1000, playing=True)
+        assert talk.endpointer.understood("Yes, yes, okay.") == []
+        assert [d.stage for _, d in talk.decisions if isinstance(d, Interrupted)] == ["duck"]
+
+    def test_who_goes_on_after_assent_takes_the_floor(self):
+        talk = over_the_agent()
+        talk.speak(240, playing=True)
+        talk.endpointer.heard("yes", talk.now)
+        assert talk.speak(380, playing=True) == []
+        assert [d.stage for d in talk.speak(20, playing=True)] == ["commit"]
+
+    def test_the_agents_own_words_are_no_interruption(self):
+        talk = over_the_agent()
+        talk.floor.playing("Your table for four is booked at seven o'clock.")
+        for _ in range(5):
+            talk.speak(240, playing=True)
+            assert talk.endpointer.heard("table for four is book", talk.now) == []
+        (regretted,) = only(talk.pause(800, playing=True), Regretted)
+        assert talk.endpointer.understood("Table for four is booked.") == []
+        assert regretted.reason == "backchannel"
+        assert [d.stage for _, d in talk.decisions if isinstance(d, Interrupted)] == ["duck"]
+
+    def test_words_that_come_after_the_agent_went_on_stop_it_after_all(self):
+        talk = over_the_agent()
+        talk.speak(300, playing=True)
+        assert only(talk.pause(1300, playing=True), Regretted)
+        assert talk.endpointer.understood("Stop.") == [Interrupted("commit", 300 * MS, "words")]
+
+    def test_a_talker_who_resumes_the_turn_after_the_agent_went_on_is_a_new_attempt(self):
+        talk = over_the_agent()
+        talk.speak(300, playing=True)
+        talk.endpointer.heard("hmm", talk.now)
+        talk.run(1400, 0.02, playing=True)
+        assert [d.stage for d in only(talk.speak(900, playing=True), Interrupted)] == ["duck", "commit"]
+
+    def test_a_second_start_while_the_agent_is_ducked_can_let_it_go_on(self):
+        talk = over_the_agent()
+        talk.speak(240, playing=True), talk.pause(720, playing=True)
+        talk.speak(160, playing=True)
+        assert only(talk.pause(1300, playing=True), Regretted)
 
 
 def test_timing_is_a_choice():

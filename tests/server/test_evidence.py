@@ -1,6 +1,6 @@
 import pytest
 
-from server.evidence import Ending, ending, semantic_wait, takes_the_floor
+from server.evidence import Ending, ending, semantic_wait
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,6 @@ from server.evidence import Ending, ending, semantic_wait, takes_the_floor
 )
 def test_endings(text: str, expected: Ending):
     assert ending(text) is expected
-
-
-@pytest.mark.parametrize("text", ["", "Uh-huh.", "yeah yeah", "OK, right.", "嗯", "对 对"])
-def test_agreeing_does_not_take_the_floor(text: str):
-    assert not takes_the_floor(text)
-
-
-@pytest.mark.parametrize("text", ["Stop.", "OK, but wait", "no", "等一下"])
-def test_any_other_word_does(text: str):
-    assert takes_the_floor(text)
 
 
 @pytest.mark.parametrize(

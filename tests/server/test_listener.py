@@ -310,6 +310,20 @@ class TestPlayback:
         session.hear(silence(3))
         assert not session.of(FalseInterruption)
 
+    @pytest.mark.parametrize("text", ["mm-hm, okay", "booked for seven o'clock"])
+    def test_assent_and_the_agents_own_words_only_duck(
+        self, turns: TurnService, service: RecognitionService, keeper: Keeper, text: str
+    ):
+        keeper.text = lambda samples: text
+        session = Session(turns, service)
+        session.listener.playback(True)
+        session.listener.playing("Your table is booked for seven o'clock.")
+        session.hear(np.concatenate([silence(1.5), speech("tea")[: RATE * 38 // 100], silence(1)]))
+        session.settle()
+        assert [event.stage for event in session.of(BargeIn)] == ["duck"]
+        (event,) = session.of(FalseInterruption)
+        assert event.reason == "backchannel"
+
     def test_the_recogniser_gets_silence_where_only_echo_is_left(
         self, turns: TurnService, service: RecognitionService, keeper: Keeper
     ):
@@ -470,10 +484,10 @@ def test_settings_come_from_the_sessions_configuration():
                 "transcription": {"language": "en"},
             }
         },
-        "duplex": {"hotwords": ["tea"]},
+        "duplex": {"hotwords": ["tea"], "backchannels": ["go on"]},
     }
     settings = ListenerSettings.of(update_session(SessionConfig(), change))
-    assert settings == ListenerSettings(ServerVad(0.6, 300, 700), True, "en", ("tea",))
+    assert settings == ListenerSettings(ServerVad(0.6, 300, 700), True, "en", ("tea",), ("go on",))
     off = {"audio": {"input": {"turn_detection": None, "transcription": None}}}
     assert ListenerSettings.of(update_session(SessionConfig(), off)) == ListenerSettings(None, False)
 
