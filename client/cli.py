@@ -9,6 +9,7 @@ from client.commands.bench import bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
 from client.commands.evaluate import evaluate
+from client.commands.loopback import loopback
 from client.commands.mixtures import mixtures
 from client.commands.serve import serve
 from client.commands.stream import stream
@@ -30,6 +31,7 @@ app.command(rich_help_panel=SEE)(demo)
 app.command(rich_help_panel=SEE)(cancel)
 app.command(rich_help_panel=RUN)(serve)
 app.command(rich_help_panel=RUN)(stream)
+app.command(rich_help_panel=RUN)(loopback)
 app.command(rich_help_panel=MEASURE)(bench)
 app.command(rich_help_panel=MEASURE)(evaluate)
 app.command(rich_help_panel=MEASURE)(train)

@@ -72,6 +72,17 @@ class Service:
         """Begin to load; the server can answer meanwhile."""
         self._loading = asyncio.create_task(self._prepare())
 
+    async def loaded(self) -> None:
+        """Wait until sessions can start.
+
+        Raises:
+            Exception: What kept the models from being loaded.
+        """
+        if self._loading is not None:
+            await self._loading
+        if self.failure is not None:
+            raise self.failure
+
     async def drain(self, give_up: Callable[[], bool] = lambda: False) -> None:
         """Let the sessions end; see `Registry.drain`."""
         if self.registry is not None:

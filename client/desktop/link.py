@@ -1,0 +1,93 @@
+"""What hears the microphone: a service elsewhere, or one inside this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cleaned import CleanedAudio
+from client.duplex import DuplexClient, Event
+from client.wire import Frame
+
+Pcm = NDArray[np.int16]
+
+OnCleaned = Callable[[int, Pcm], None]
+"""Takes the microphone's sample that both outputs begin at, and the outputs `(n, 2)`."""
+
+
+class Link(Protocol):
+    """One session. Use it as an async context manager.
+
+    Attributes:
+        latency: Samples at 16 kHz by which the cleaned audio is late.
+        cleaned_end: One past the last sample of the microphone that came back cleaned.
+    """
+
+    latency: int
+
+    @property
+    def cleaned_end(self) -> int: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def send(self, mic: Pcm, ref: Pcm) -> None:
+        """Send one frame of 20 ms at 16 kHz, each channel `(320,)`."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield the events of the session; raise `DuplexError` if it is lost."""
+        ...
+
+
+class RemoteLink:
+    """A session of a service that listens at `url`.
+
+    Args:
+        url: WebSocket of the service.
+        session: Settings for `session.update`.
+        on_cleaned: Takes the cleaned audio; None asks for none.
+    """
+
+    def __init__(self, url: str, session: Event, on_cleaned: OnCleaned | None) -> None:
+        self._client = DuplexClient(url, session=session, collect=on_cleaned is not None)
+        if on_cleaned is not None:
+            self._client.cleaned = _Passing(on_cleaned)
+        self.latency = 0
+
+    @property
+    def cleaned_end(self) -> int:
+        return self._client.cleaned.end
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        self.latency = int(self._client.session["latency_samples"])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def send(self, mic: Pcm, ref: Pcm) -> None:
+        await self._client.send(mic, ref)
+
+    async def events(self) -> AsyncIterator[Event]:
+        for event in self._client.greeting:
+            yield event
+        async for event in self._client:
+            yield event
+
+
+class _Passing(CleanedAudio):
+    """Hands cleaned audio on instead of keeping all of it."""
+
+    def __init__(self, on_cleaned: OnCleaned) -> None:
+        super().__init__()
+        self._on_cleaned = on_cleaned
+
+    def add(self, frame: Frame) -> None:
+        self.end = max(self.end, frame.mic_start + len(frame.audio))
+        self._on_cleaned(frame.mic_start, frame.audio)

@@ -1,0 +1,162 @@
+"""The loop between the audio stream and the session: what plays, what is sent, what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from client.desktop.agent import Agent
+from client.desktop.devices import DeviceError
+from client.desktop.link import Link
+from client.desktop.recorder import Recorder
+from client.desktop.ring import Samples
+from client.desktop.stream import AudioStream
+from client.duplex import DuplexError, Event
+from client.wire import to_int16
+
+SAMPLE_RATE = 16_000
+FRAME = 320  # 20 ms
+_PERIOD_S = 0.01
+_AHEAD_S = 0.12  # of the agent's voice that waits to be played
+_PATIENCE_S = 3.0  # without any audio: the device is gone
+_LAST_S = 2.0  # for the last cleaned audio to come
+
+OnEvent = Callable[[Event], None]
+
+
+class Framer:
+    """Turns what the devices give into frames of 20 ms at 16 kHz, mic and ref through one filter.
+
+    A rate other than 16 kHz costs 6 to 40 ms, which is the same for both.
+
+    Args:
+        rate: Of the devices, Hz.
+    """
+
+    def __init__(self, rate: int) -> None:
+        same = rate == SAMPLE_RATE
+        self._resampler = None if same else soxr.ResampleStream(rate, SAMPLE_RATE, 2, dtype="float32")
+        self._waiting = np.zeros((0, 2), np.int16)
+
+    def push(self, audio: Samples, last: bool = False) -> list[NDArray[np.int16]]:
+        """Take `(n, 2)`, return whole frames `(320, 2)`; the last one is filled up with silence."""
+        if self._resampler is not None:
+            audio = self._resampler.resample_chunk(audio, last=last)
+        waiting = np.concatenate([self._waiting, to_int16(audio)])
+        if last:
+            waiting = np.concatenate([waiting, np.zeros((-len(waiting) % FRAME, 2), np.int16)])
+        whole = len(waiting) - len(waiting) % FRAME
+        self._waiting = waiting[whole:]
+        return [waiting[start : start + FRAME] for start in range(0, whole, FRAME)]
+
+
+class Loopback:
+    """One session with the devices of this machine.
+
+    Args:
+        stream: Open devices.
+        link: Open session.
+        agent: What is played.
+        on_event: Told each event.
+        recorder: Keeps the session, if it is to be kept.
+    """
+
+    def __init__(
+        self,
+        stream: AudioStream,
+        link: Link,
+        agent: Agent,
+        on_event: Sequence[OnEvent] = (),
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._stream = stream
+        self._link = link
+        self._agent = agent
+        self._on_event = [agent.hear, *on_event]
+        self._recorder = recorder
+        self._framer = Framer(stream.rate)
+        self.sent = 0  # samples at 16 kHz
+
+    @property
+    def seconds(self) -> float:
+        """How long it has gone on, by the samples that were sent."""
+        return self.sent / SAMPLE_RATE
+
+    async def run(self, stop: asyncio.Event, seconds: float | None = None) -> None:
+        """Go on until `stop` is set, or for so many seconds of audio.
+
+        Raises:
+            DeviceError: If no more audio comes.
+            DuplexError: If the session is lost.
+        """
+        listening = asyncio.create_task(self._listen())
+        working = [asyncio.create_task(self._play()), asyncio.create_task(self._capture(seconds))]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([listening, stopping, *working], return_when=asyncio.FIRST_COMPLETED)
+            for task in [listening, *working]:
+                if task.done():
+                    task.result()  # says what went wrong
+            if listening.done():
+                raise DuplexError("the service ended the session")
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            await self._finish(listening)
+        finally:
+            for task in [listening, stopping, *working]:
+                task.cancel()
+            await asyncio.gather(listening, stopping, *working, return_exceptions=True)
+
+    async def _play(self) -> None:
+        """Keep some of the agent's voice ready for the audio thread."""
+        voice, ahead = self._stream.callback.voice, round(_AHEAD_S * self._stream.rate)
+        while True:
+            if self._agent.speaks:
+                voice.write(self._agent.read(max(ahead - voice.waiting, 0)))
+                self._stream.callback.voiced = True
+            await asyncio.sleep(_PERIOD_S)
+
+    async def _capture(self, seconds: float | None) -> None:
+        callback, clock = self._stream.callback, asyncio.get_running_loop().time
+        blocks, since = callback.blocks, clock()
+        while seconds is None or self.seconds < seconds:
+            await asyncio.sleep(_PERIOD_S)
+            if callback.blocks != blocks:
+                blocks, since = callback.blocks, clock()
+            elif not self._stream.active or clock() - since > _PATIENCE_S:
+                raise DeviceError("no more audio comes: the device was unplugged, or its driver has stopped")
+            await self._send(self._framer.push(callback.captured.read()), seconds)
+
+    async def _send(self, frames: list[NDArray[np.int16]], seconds: float | None = None) -> None:
+        for frame in frames:
+            if seconds is not None and self.seconds >= seconds:
+                return
+            mic, ref = np.ascontiguousarray(frame.T)
+            if self._recorder is not None:
+                self._recorder.add(mic, ref)
+            await self._link.send(mic, ref)
+            self.sent += FRAME
+
+    async def _listen(self) -> None:
+        async for event in self._link.events():
+            if self._recorder is not None:
+                self._recorder.event(event)
+            for tell in self._on_event:
+                tell(event)
+
+    async def _finish(self, listening: asyncio.Task[None]) -> None:
+        """Wait for what the service still has to say about the audio that was sent."""
+        if self._recorder is None:
+            return
+        silence = np.zeros(FRAME, np.int16)
+        for _ in range(-(-self._link.latency // FRAME) + 1):
+            await self._link.send(silence, silence)
+        for _ in range(round(_LAST_S / _PERIOD_S)):
+            if self._link.cleaned_end >= self.sent or listening.done():
+                return
+            await asyncio.sleep(_PERIOD_S)
