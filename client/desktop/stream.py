@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -13,6 +17,7 @@ from client.desktop.ring import Ring, Samples
 
 _CAPTURED_S = 2  # that may wait for the program
 _PLAYED_S = 1
+_CLOSE_S = 2.0
 _LONGEST_BLOCK = 8192  # samples; longer ones are dealt with in pieces
 
 
@@ -151,5 +156,18 @@ class AudioStream:
     def close(self) -> None:
         """Stop the audio; does nothing the second time."""
         stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close(ignore_errors=True)
+        if stream is None:
+            return
+        # The driver of a device that is gone may never come back from closing it.
+        closing = threading.Thread(target=stream.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+        if closing.is_alive():
+            atexit.register(_leave)
+
+
+def _leave() -> None:
+    """End the process before PortAudio waits for the lost device once more, as it would at the exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

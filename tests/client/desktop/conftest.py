@@ -15,6 +15,7 @@ import pytest
 
 TOOLS = ("jackd", "jack_lsp", "jack_connect")
 START_S = 30
+CARD = "system, JACK"  # by name: ALSA may offer the same server once more
 
 
 @dataclass
@@ -92,7 +93,7 @@ def loopback(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(jack: Jack, *options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "client.cli", "loopback", *options],
+            [sys.executable, "-m", "client.cli", "loopback", "-i", CARD, "-o", CARD, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -38,12 +38,12 @@ def finish(process) -> str:
 
 def test_what_is_played_comes_back_two_periods_later(start_jack, loopback, tmp_path):
     jack = start_jack(RATE, 320)
-    process = loopback(jack, "--asr", "none", "--seconds", "10", "--record", str(tmp_path))
+    process = loopback(jack, "--asr", "none", "--seconds", "9", "--record", str(tmp_path))
     jack.plug("PortAudio:out_0", "PortAudio:in_0")
     counts = counted(finish(process))
 
     audio = recorded(tmp_path)
-    assert {len(channel) for channel in audio.values()} == {10 * RATE}
+    assert {len(channel) for channel in audio.values()} == {9 * RATE}
     plugged = np.flatnonzero(audio["mic"])[0]
     delayed = np.concatenate([np.zeros(640), audio["ref"][:-640]])
     different = np.flatnonzero(audio["mic"][plugged:] != delayed[plugged:])
@@ -54,20 +54,18 @@ def test_what_is_played_comes_back_two_periods_later(start_jack, loopback, tmp_p
         assert erle_db(audio, plugged / RATE + 5) > 30
 
 
-@pytest.mark.parametrize(
-    ("rate", "period", "channels"), [(48_000, 480, 8), (44_100, 1024, 2), (8_000, 160, 1)]
-)
+@pytest.mark.parametrize(("rate", "period", "channels"), [(44_100, 1024, 8), (8_000, 160, 1)])
 def test_other_rates_and_channels(start_jack, loopback, tmp_path, rate, period, channels):
     jack = start_jack(rate, period, "-C", str(channels), "-P", str(channels))
-    number = channels if channels > 2 else 1
-    options = ("--asr", "none", "--seconds", "6", "--record", str(tmp_path), "--channel", str(number))
+    number = channels  # the last one is the microphone
+    options = ("--asr", "none", "--seconds", "5", "--record", str(tmp_path), "--channel", str(number))
     process = loopback(jack, *options)
     jack.plug("PortAudio:out_0", f"PortAudio:in_{number - 1}")
     assert f"{rate} Hz" in finish(process)
 
     audio = recorded(tmp_path)
-    assert {len(channel) for channel in audio.values()} == {6 * RATE}
-    tail = slice(4 * RATE, None)
+    assert {len(channel) for channel in audio.values()} == {5 * RATE}
+    tail = slice(3 * RATE, None)
     lags = np.fft.irfft(np.fft.rfft(audio["mic"][tail]) * np.fft.rfft(audio["ref"][tail]).conj())
     assert 0 < np.argmax(lags) < RATE // 5
     assert np.mean(audio["mic"][tail] ** 2) == pytest.approx(np.mean(audio["ref"][tail] ** 2), rel=0.3)
