@@ -91,6 +91,13 @@ def server() -> Iterator[RunningServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def start_servers() -> Iterator[Callable[..., RunningServer]]:
+    """Like `start_server`, for all tests of a module."""
+    with ExitStack() as stack:
+        yield lambda **overrides: stack.enter_context(running_server(**overrides))
+
+
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., RunningServer]]:
     """Start servers with other settings: `start_server(idle_s=1)`."""
