@@ -68,6 +68,9 @@ def load_models(settings: Settings) -> Models:
         settings.asr_model,
         second_pass=settings.asr_second_pass,
         punctuation=settings.asr_punctuation,
+        hub=settings.asr_hub,
+        threads=settings.asr_threads,
+        load_s=settings.asr_load_s,
     )
     return assemble_models(settings, recognizer)
 

@@ -31,10 +31,13 @@ class Settings(BaseSettings):
             espeak-ng, else the recordings that ship.
         agent_voice_model: The `.onnx` file of a piper voice.
         aec_model: Checkpoint of the suppressor, as `duplex train` writes it; else the shipped one.
-        asr: Recogniser; `auto` is paraformer where a model can be had, else whisper.
+        asr: Recogniser; `auto` is paraformer where a model is named and can be had, else whisper.
         asr_model: Directory or hub id of the streaming model.
-        asr_second_pass: Directory or hub id of the offline model that writes the final text.
-        asr_punctuation: Directory or hub id of the punctuation model.
+        asr_second_pass: The same of the offline model that writes the final text; `none` for none.
+        asr_punctuation: The same of the punctuation model.
+        asr_hub: Where ids come from.
+        asr_threads: CPU threads of paraformer.
+        asr_load_s: Its models are given up if they are not there after so long, a download included.
         max_sessions: Slots of the engine; memory is taken for all of them at the start.
         max_session_s: A connection is closed with 4410 after so long; 0 is never.
         idle_s: A peer that sends nothing for so long is closed with 4408; 0 is never.
@@ -64,6 +67,9 @@ class Settings(BaseSettings):
     asr_model: str | None = None
     asr_second_pass: str | None = None
     asr_punctuation: str | None = None
+    asr_hub: Literal["modelscope", "huggingface"] = "modelscope"
+    asr_threads: int = Field(1, ge=1, le=64)
+    asr_load_s: float = Field(300, ge=1)
     max_sessions: int = Field(64, ge=1, le=1024)
     max_session_s: float = Field(3600, ge=0)
     idle_s: float = Field(60, ge=0)

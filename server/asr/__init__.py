@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal
 
+from server.asr.choice import ParaformerModels, choose
 from server.asr.contract import Recognizer, RecognizerError, Transcript, Utterance, Word
+from server.asr.hub import Hub
 from server.asr.recognition import Failed, Limits, Partial, Recognition
 from server.asr.service import RecognitionService
 
@@ -24,8 +25,6 @@ __all__ = [
     "load_recognizer",
 ]
 
-PARAFORMER_HUB_ID = "paraformer-zh-streaming"
-
 logger = logging.getLogger(__name__)
 
 
@@ -35,15 +34,21 @@ def load_recognizer(
     *,
     second_pass: str | None = None,
     punctuation: str | None = None,
+    hub: Hub = "modelscope",
+    threads: int = 1,
+    load_s: float = 300,
 ) -> Recognizer | None:
     """Load a backend by name.
 
     Args:
-        name: `auto` is Paraformer if `model` is a local directory, else Whisper if its packages
+        name: `auto` is Paraformer if `model` is given and can be had, else Whisper if its packages
             are installed, else none.
-        model: Local directory or hub id of the streaming Paraformer.
+        model: Local directory or hub id of the streaming Paraformer; see `choose`, as for the next two.
         second_pass: The same of an offline Paraformer for the final text.
         punctuation: The same of a punctuation model for the final text.
+        hub: Where ids come from.
+        threads: CPU threads of Paraformer.
+        load_s: It is given up if it is not there after so long, a download included.
 
     Returns:
         The recogniser, None for none.
@@ -52,24 +57,24 @@ def load_recognizer(
         RecognizerError: If a backend that was asked for by name cannot be loaded.
         ValueError: If there is no backend of that name.
     """
-    if name == "auto":
-        return _best(model, second_pass, punctuation)
     if name == "none":
         return None
     if name == "whisper":
         return _whisper()
-    if name == "paraformer":
-        return _paraformer(model or PARAFORMER_HUB_ID, second_pass, punctuation)
-    raise ValueError(f"unknown recogniser {name!r}, expected auto, whisper, paraformer or none")
+    if name not in ("auto", "paraformer"):
+        raise ValueError(f"unknown recogniser {name!r}, expected auto, whisper, paraformer or none")
+    if name == "auto" and model is None:  # nobody asked for a gigabyte from the hub
+        return _fallback()
+    try:
+        return _paraformer(choose(model, second_pass, punctuation, hub, threads), load_s)
+    except RecognizerError as error:
+        if name == "paraformer":
+            raise
+        logger.warning("no paraformer: %s", error)
+        return _fallback()
 
 
-def _best(model: str | None, second_pass: str | None, punctuation: str | None) -> Recognizer | None:
-    if model is not None and Path(model).is_dir():
-        return _paraformer(model, second_pass, punctuation)
-    if model is not None:
-        logger.warning(
-            "%s is not a local directory: choose paraformer by name to load it from the hub", model
-        )
+def _fallback() -> Recognizer | None:
     try:
         return _whisper()
     except RecognizerError as error:
@@ -83,7 +88,10 @@ def _whisper() -> Recognizer:
     return WhisperRecognizer()
 
 
-def _paraformer(model: str, second_pass: str | None, punctuation: str | None) -> Recognizer:
-    from server.asr.paraformer import ParaformerModels, ParaformerRecognizer
+def _paraformer(models: ParaformerModels, load_s: float) -> Recognizer:
+    from server.asr.process import Patience, ProcessRecognizer
 
-    return ParaformerRecognizer(ParaformerModels(model, second_pass, punctuation))
+    models.check()
+    if models.second_pass is None:
+        logger.info("paraformer without a second pass: final texts have no times")
+    return ProcessRecognizer(models, Patience(load=load_s))

@@ -29,11 +29,24 @@ def locate(model: str, hub: Hub, files: Sequence[str]) -> Path:
         RecognizerError: If there is no such directory or a file is missing, the hub does not
             answer, or it does not have the model.
     """
+    return find_local(model, files) or _checked(model, _from_hub(model, hub), files)
+
+
+def find_local(model: str, files: Sequence[str]) -> Path | None:
+    """Return the directory of a model, or None if that is an id of a hub.
+
+    Raises:
+        RecognizerError: If it looks like a directory and is none, or a file is missing.
+    """
     directory = Path(model).expanduser()
-    if not directory.is_dir():
-        if model.startswith((".", "/", "~", "\\")):
-            raise RecognizerError(f"there is no directory {model}")
-        directory = _from_hub(model, hub)
+    if directory.is_dir():
+        return _checked(model, directory, files)
+    if model.startswith((".", "/", "~", "\\")):
+        raise RecognizerError(f"there is no directory {model}")
+    return None
+
+
+def _checked(model: str, directory: Path, files: Sequence[str]) -> Path:
     missing = [file for file in files if not (directory / file).is_file()]
     if missing:
         raise RecognizerError(f"{model} is not a Paraformer directory: it lacks {', '.join(missing)}")

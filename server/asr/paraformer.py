@@ -11,57 +11,25 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aec_core.types import SAMPLE_RATE, Samples
+from server.asr.choice import FILES, STREAMING_FILES, ParaformerModels
 from server.asr.contract import RecognizerError, Transcript, Word
-from server.asr.hub import Hub, locate
+from server.asr.hub import locate
 from server.asr.text import is_han, join, spell, words_of, write
 
 CHUNK = 9600  # 600 ms
 _SHORTEST = 960  # a frame of 60 ms; the model turns less into words of its own
 _CHUNK_SIZE = [0, 10, 5]  # look back, chunk and look ahead, in frames of 60 ms
-_STREAMING_FILES = ("config.yaml", "model.pt", "tokens.json", "am.mvn")
-_FILES = ("config.yaml", "model.pt")
 _MS = SAMPLE_RATE // 1000
 _SAFE = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _BATCH_AUDIO = 60 * SAMPLE_RATE  # with padding; bounds the memory of a batch
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ParaformerModels:
-    """Where the models come from: local directories or hub ids.
-
-    Attributes:
-        streaming: The model that gives partial texts.
-        second_pass: An offline model that hears the whole utterance again and writes the final text.
-        punctuation: A model that puts punctuation into the final text.
-        hub: Where ids come from.
-        threads: CPU threads of the models.
-    """
-
-    streaming: str
-    second_pass: str | None = None
-    punctuation: str | None = None
-    hub: Hub = "modelscope"
-    threads: int = 1
-
-    @property
-    def name(self) -> str:
-        """All of them, for people."""
-        parts = (self.streaming, self.second_pass, self.punctuation)
-        return "paraformer " + " + ".join(Path(part).name for part in parts if part)
-
-    def load(self) -> ParaformerRecognizer:
-        """Load them; see `ParaformerRecognizer`."""
-        return ParaformerRecognizer(self)
 
 
 class TokenTap:
@@ -108,7 +76,7 @@ class ParaformerRecognizer:
         """
         self.name = models.name
         self.batch = 8 if models.second_pass else 1
-        self._online = _load(models.streaming, models, _STREAMING_FILES)
+        self._online = _load(models.streaming, models, STREAMING_FILES)
         self._offline = _load(models.second_pass, models) if models.second_pass else None
         self._punctuation = _load(models.punctuation, models) if models.punctuation else None
         self._tap = TokenTap(self._online.kwargs["tokenizer"])
@@ -292,7 +260,7 @@ def _languages(tokens: Sequence[str]) -> set[str]:
     return han | latin
 
 
-def _load(model: str, models: ParaformerModels, files: Sequence[str] = _FILES) -> Any:
+def _load(model: str, models: ParaformerModels, files: Sequence[str] = FILES) -> Any:
     try:
         from funasr import AutoModel
     except (ImportError, OSError) as error:  # OSError: a binary of torch that does not load here

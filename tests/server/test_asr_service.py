@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from server.asr import (
     Transcript,
     load_recognizer,
 )
+from server.asr.contract import RecognizerAway, RecognizerLost
 
 
 class Scripted:
@@ -288,11 +290,14 @@ class TestLoading:
         assert recognizer is not None
         assert recognizer.name.startswith("whisper")
 
-    def test_auto_says_that_it_does_not_ask_the_hub(self, caplog: pytest.LogCaptureFixture):
-        recognizer = load_recognizer("auto", "paraformer-zh-streaming")
+    def test_auto_says_why_it_is_not_the_paraformer_that_was_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ):
+        recognizer = load_recognizer("auto", str(tmp_path))
         assert recognizer is not None
         assert recognizer.name.startswith("whisper")
-        assert "paraformer-zh-streaming is not a local directory" in caplog.text
+        assert "no paraformer: " in caplog.text
+        assert "it lacks config.yaml, model.pt, tokens.json, am.mvn" in caplog.text
 
     def test_auto_without_the_weights_is_none_and_says_so(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -305,3 +310,108 @@ class TestLoading:
         assert "no speech recognition" in caplog.text
         with pytest.raises(RecognizerError, match="no-such-package is not installed"):
             load_recognizer("whisper")
+
+
+class TestTogether:
+    """A recogniser that completes several utterances in one call."""
+
+    @pytest.fixture
+    def service(self):
+        self.model = Batched()
+        service = RecognitionService(self.model)
+        yield service
+        self.model.gate.set()
+        service.close()
+
+    def complete(self, service: RecognitionService, lengths: Sequence[int]) -> list[Recognition]:
+        """Hold the model, and give it utterances that are complete."""
+        self.model.gate.clear()
+        held = service.open()
+        held.feed(audio(1))
+        assert self.model.entered.wait(10)
+        recognitions = [service.open() for _ in lengths]
+        for recognition, length in zip(recognitions, lengths, strict=True):
+            recognition.feed(audio(length))
+            recognition.finish()
+        self.model.gate.set()
+        return recognitions
+
+    def test_what_is_complete_goes_together(self, service: RecognitionService):
+        recognitions = self.complete(service, [10, 20, 30, 40])
+        texts = [end(recognition) for recognition in recognitions]
+        assert texts == [Transcript(f"{n} in all") for n in (10, 20, 30, 40)]
+        assert self.model.batches == [3]  # the last one came alone
+
+    def test_each_has_its_own_failure(self, service: RecognitionService):
+        outcomes = [end(one) for one in self.complete(service, [10, 666, 30])]
+        assert outcomes[0] == Transcript("10 in all")
+        assert outcomes[1] == Failed("recognizer_error", "scripted failed: 666")
+        assert outcomes[2] == Transcript("30 in all")
+
+    def test_one_that_is_open_has_its_turn_between_two_batches(self, service: RecognitionService):
+        self.model.gate.clear()
+        speaking = service.open()
+        speaking.feed(audio(1))
+        assert self.model.entered.wait(10)
+        speaking.feed(audio(2))
+        recognitions = self.complete(service, [10] * 7)
+        for recognition in recognitions:
+            end(recognition)
+        assert self.model.fed == [1, 10, 10, 10, 2, 10, 10, 10, 1, 10]
+
+
+class Batched(Scripted):
+    batch = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def finish_together(self, ends: Sequence[tuple[Any, np.ndarray]]) -> list[Transcript | Exception]:
+        self.batches.append(len(ends))
+        return [KeyError(666) if len(tail) == 666 else one.finish(tail) for one, tail in ends]
+
+
+class Away(Scripted):
+    """A recogniser that comes only after it was looked for a few times."""
+
+    looks = 0
+
+    def open(self, language: str | None, hotwords: Sequence[str]) -> ScriptedUtterance:
+        self.looks += 1
+        if self.looks < 4:
+            raise RecognizerAway("not yet")
+        return super().open(language, hotwords)
+
+
+def test_an_utterance_waits_for_a_recogniser_that_is_away_and_loses_nothing():
+    service = RecognitionService(Away())
+    recognition = service.open()
+    recognition.feed(audio(10))
+    recognition.feed(audio(20))
+    recognition.finish()
+    assert end(recognition) == Transcript("30 in all")
+    service.close()
+
+
+def test_an_utterance_whose_process_is_lost_fails(model: Scripted, service: RecognitionService):
+    class Lost:
+        def feed(self, audio: np.ndarray) -> str:
+            raise RecognizerLost("it was killed")
+
+    model.open = lambda *_: Lost()  # type: ignore[method-assign]
+    recognition = service.open()
+    recognition.feed(audio(10))
+    assert end(recognition) == Failed("recognizer_error", "it was killed")
+
+
+def test_a_long_wait_is_worked_off_in_turns(model: Scripted, service: RecognitionService):
+    model.gate.clear()
+    first, second = service.open(), service.open()
+    first.feed(audio(1))
+    assert model.entered.wait(10)
+    first.feed(audio(50_000))
+    second.feed(audio(5))
+    model.gate.set()
+    wait_for(lambda: sum(model.fed) == 50_006)
+    assert model.fed == [1, 19_200, 5, 19_200, 11_600]
