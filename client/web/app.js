@@ -31,6 +31,7 @@ function makeCall() {
     onCleaned: (frame) => scope.addCleaned(frame),
     onEvent: (event, ms) => receive(made, event, ms),
     onReplaced: () => display.replaced(),
+    onOutputs: (devices) => view.outputs(devices),
     onFailed: (message) => fail(made, message),
   });
   return made;
@@ -96,5 +97,6 @@ at("start").addEventListener("click", start);
 at("stop").addEventListener("click", () => end("idle", "Stopped"));
 at("download").addEventListener("click", save);
 at("agents").addEventListener("change", () => call?.choose(chosen("agent")));
+at("outputs").addEventListener("change", ({ target }) => call?.playOn(target.value));
 at("beta").addEventListener("change", () => (scope.channel = Number(chosen("beta"))));
 window.addEventListener("pagehide", () => call?.stop());

@@ -59,6 +59,22 @@ export class DuplexAudio {
     };
   }
 
+  /** Return the loudspeakers that one may choose from; none where the browser does not let one choose. */
+  async outputs() {
+    if (!this.context.setSinkId) return [];
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter(({ kind, deviceId }) => kind === "audiooutput" && deviceId !== "");
+  }
+
+  /** @throws {AudioError} if the loudspeaker cannot be used */
+  async playOn(deviceId) {
+    try {
+      await this.context.setSinkId(deviceId === "default" ? "" : deviceId);
+    } catch (error) {
+      throw new AudioError(`That loudspeaker cannot be used: ${error.message}`, { cause: error });
+    }
+  }
+
   /** Milliseconds that the browser says its own buffers add, microphone not included. */
   get latencyMs() {
     return 1000 * (this.context.baseLatency + (this.context.outputLatency ?? 0));

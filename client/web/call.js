@@ -22,6 +22,7 @@ export class Call {
    * @param {(frame: object) => void} page.onCleaned
    * @param {(event: object, ms: number) => void} page.onEvent
    * @param {() => void} page.onReplaced another session goes on where the first one was lost
+   * @param {(devices: MediaDeviceInfo[]) => void} page.onOutputs the loudspeakers to choose from
    * @param {(message: string) => void} page.onFailed it has ended
    */
   constructor(agent, page) {
@@ -40,7 +41,9 @@ export class Call {
     if (this.over) return this.stop(); // somebody pressed Stop while the browser was asking
     this.page.onStatus("busy", "Starting audio");
     this.audio = await DuplexAudio.open(this.stream, (frame) => this.#frame(frame));
+    const outputs = await this.audio.outputs();
     if (this.over) return this.stop();
+    this.page.onOutputs(outputs);
     this.screen.hold();
     this.page.onStatus("busy", "Connecting");
     this.connection = new Connection(window.location, RATE, this.#serviceAgent, {
@@ -70,6 +73,16 @@ export class Call {
     if (!this.connection?.began) return;
     this.connection.setAgent(this.#serviceAgent);
     await this.#raise();
+  }
+
+  /** Play on another loudspeaker. */
+  async playOn(deviceId) {
+    try {
+      await this.audio?.playOn(deviceId);
+      this.page.onNotice("output", "");
+    } catch (error) {
+      this.page.onNotice("output", error.message);
+    }
   }
 
   get agentTalks() {

@@ -7,7 +7,7 @@ const FRAME = 320; // samples a column
 const COLUMNS = 500; // 10 s
 const FLOOR_DB = -95;
 const RANGE_DB = 70;
-const REDRAW_MS = 66;
+const REDRAW_MS = 80;
 const CALM_REDRAW_MS = 500; // for people who asked for less motion
 
 /** A spectrogram as a ring of columns in a picture of its own; drawing it is two copies. */
@@ -68,9 +68,6 @@ export class Scope {
     this.turns = new TurnLane(turns, (1000 * COLUMNS * FRAME) / 16000);
     this.channel = 0; // of the cleaned audio
     this.head = 0; // the newest column
-    this.drawn = 0;
-    this.running = false;
-    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", () => this.#takeColours());
     this.#takeColours();
@@ -79,12 +76,13 @@ export class Scope {
   start() {
     for (const lane of [this.mic, this.ref, this.cleaned, this.turns]) lane.reset();
     this.head = 0;
-    this.running = true;
-    requestAnimationFrame((now) => this.#redraw(now));
+    this.stop();
+    // Asking for a frame only when one is due: each costs the browser more than what is drawn in it.
+    this.timer = setInterval(() => document.hidden || requestAnimationFrame(() => this.#redraw()), this.#every);
   }
 
   stop() {
-    this.running = false;
+    clearInterval(this.timer);
   }
 
   /** Add interleaved mic and ref that begin at sample `start`. */
@@ -99,14 +97,13 @@ export class Scope {
     if (!document.hidden) this.cleaned.add(Math.floor(micStart / FRAME), audio, this.channel);
   }
 
-  #redraw(now) {
-    if (!this.running) return;
-    if (now - this.drawn >= (this.calm.matches ? CALM_REDRAW_MS : REDRAW_MS)) {
-      this.drawn = now;
-      for (const lane of [this.mic, this.ref, this.cleaned]) lane.draw(this.head);
-      this.turns.draw((1000 * this.head * FRAME) / 16000);
-    }
-    requestAnimationFrame((next) => this.#redraw(next));
+  get #every() {
+    return matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM_REDRAW_MS : REDRAW_MS;
+  }
+
+  #redraw() {
+    for (const lane of [this.mic, this.ref, this.cleaned]) lane.draw(this.head);
+    this.turns.draw((1000 * this.head * FRAME) / 16000);
   }
 
   #takeColours() {

@@ -6,6 +6,11 @@ const FLOOR_DBFS = -90;
 const FIGURES = ["delay", "erle", "double-talk", "reference", "latency", "round-trip"];
 const MAX_EVENTS = 200; // lines on the page; all of them are in the file that can be saved
 
+/** Change a text only where it differs: every change costs a layout. */
+function write(id, text) {
+  if (at(id).textContent !== text) at(id).textContent = text;
+}
+
 function rounded(value, unit) {
   return value == null ? "–" : `${Math.round(value)} ${unit}`;
 }
@@ -68,7 +73,7 @@ export class View {
 
   vad(speaking, overAgent = false) {
     at("vad").dataset.state = speaking ? "speech" : "silence";
-    at("vad").textContent = speaking ? (overAgent ? "speech over the agent" : "speech") : "silence";
+    write("vad", speaking ? (overAgent ? "speech over the agent" : "speech") : "silence");
   }
 
   bargeIn(text) {
@@ -82,9 +87,16 @@ export class View {
 
   /** Milliseconds from the end of a frame to its cleaned audio, and of a ping to its answer. */
   latency(cleanedMs, roundTripMs, deviceMs) {
-    at("latency").textContent = rounded(cleanedMs, "ms");
-    at("round-trip").textContent = rounded(roundTripMs, "ms");
-    at("latency").title = `and ${rounded(deviceMs, "ms")} in the browser's own playback buffers`;
+    write("latency", rounded(cleanedMs, "ms"));
+    write("round-trip", rounded(roundTripMs, "ms"));
+    at("latency").parentElement.title = `and ${rounded(deviceMs, "ms")} in the browser's own playback buffers`;
+  }
+
+  /** Offer loudspeakers, if there is a choice. */
+  outputs(devices) {
+    at("outputs").hidden = devices.length < 2;
+    const options = devices.map(({ deviceId, label }) => new Option(label || "Loudspeaker", deviceId));
+    at("outputs").querySelector("select").replaceChildren(...options);
   }
 
   backends({ asr, vad, turn }) {
@@ -92,9 +104,9 @@ export class View {
   }
 
   stats(event) {
-    at("delay").textContent = rounded(event.delay_ms, "ms");
-    at("erle").textContent = rounded(event.erle_db, "dB");
-    at("double-talk").textContent = event.double_talk ? "yes" : "no";
+    write("delay", rounded(event.delay_ms, "ms"));
+    write("erle", rounded(event.erle_db, "dB"));
+    write("double-talk", event.double_talk ? "yes" : "no");
     this.meter("mic", event.mic_dbfs);
     this.meter("ref", event.ref_dbfs);
     this.meter("out", event.out_dbfs);
@@ -103,7 +115,7 @@ export class View {
   meter(id, dbfs) {
     const level = Math.max(FLOOR_DBFS, Math.min(0, dbfs ?? FLOOR_DBFS));
     at(id).setAttribute("aria-valuenow", String(Math.round(level)));
-    at(id).style.setProperty("--level", String(1 - level / FLOOR_DBFS));
+    at(id).firstElementChild.style.transform = `scaleX(${1 - level / FLOOR_DBFS})`;
   }
 
   /** Add a line, newest at the end; the list follows unless somebody has scrolled up. */

@@ -255,6 +255,47 @@ def test_insecure_page_is_said(page, open_page):
     expect(element(page, "alert")).to_contain_text("https", timeout=SLOWLY)
 
 
+def test_unplugged_microphone_is_replaced_or_said(page, open_page, complaints):
+    """The first time there is another one; the second time there is none."""
+    page.add_init_script(
+        "const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async (wish) => (window.stream = await open(wish));"
+        "window.refuse = () => {"
+        "  navigator.mediaDevices.getUserMedia ="
+        "    () => Promise.reject(new DOMException('gone', 'NotFoundError'));"
+        "};"
+        "window.unplug = () => {"
+        "  const [track] = window.stream.getTracks();"
+        "  track.stop();"
+        "  track.dispatchEvent(new Event('ended'));"
+        "};"
+    )
+    open_page()
+    element(page, "start").click()
+    eventually(page, "reference", "ok")
+    page.evaluate("stream.getTracks()[0].dispatchEvent(new Event('mute'))")
+    expect(element(page, "warning")).to_contain_text("muted the microphone", timeout=SLOWLY)
+    page.evaluate("unplug()")
+    expect(element(page, "warning")).to_contain_text("another one took its place", timeout=SLOWLY)
+    page.wait_for_function("Number(document.getElementById('mic').ariaValueNow) > -50")
+    eventually(page, "status", "Listening")
+    page.evaluate("refuse()")
+    page.evaluate("unplug()")
+    expect(element(page, "alert")).to_contain_text("There is no microphone", timeout=SLOWLY)
+    eventually(page, "status", "Stopped")
+    assert not complaints
+
+
+def test_silent_microphone_is_said(page, open_page):
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = async () =>"
+        "  new AudioContext().createMediaStreamDestination().stream;"
+    )
+    open_page()
+    element(page, "start").click()
+    expect(element(page, "warning")).to_contain_text("only silence", timeout=SLOWLY)
+
+
 def test_processing_that_stays_on_is_said(page, open_page):
     page.add_init_script(
         "const real = MediaStreamTrack.prototype.getSettings;"
