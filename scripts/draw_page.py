@@ -22,7 +22,12 @@ from client.local_server import local_server
 ROOT = Path(__file__).parents[1]
 RECORDINGS = ROOT / "client" / "recordings"
 ECHO_PATH = ROOT / "tests" / "client" / "js" / "echo_path.js"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
 SCREENS = {"laptop": (1280, 1000, 1), "phone": (375, 812, 2)}
 COLOURS = 64
 
@@ -67,7 +72,7 @@ def main() -> None:
                 shot = Image.open(io.BytesIO(picture(browser, server.page, screen, scheme)))
                 path = folder / f"page-{screen}-{scheme}.png"
                 shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+                sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
 
 
 if __name__ == "__main__":

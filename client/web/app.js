@@ -39,7 +39,7 @@ function makeCall() {
 
 function receive(from, event, ms) {
   display.agentTalks = from.agentTalks;
-  display.show(event);
+  display.show(event, ms);
   const text = describe(event);
   if (text !== null) view.event(ms, event.type, text);
   if (event.type !== "duplex.aec.stats") return;
@@ -83,6 +83,16 @@ async function end(state, text) {
   if (call === null && ended?.recorder.length > 0) comparison.load(ended.recorder);
 }
 
+/** Offer the agents that this service has. */
+async function offerAgents() {
+  try {
+    const { agents = [] } = await (await fetch("v1/config")).json();
+    view.agents(agents);
+  } catch {
+    // Without an answer all stay on offer: the service itself will say which it lacks.
+  }
+}
+
 async function save() {
   at("download").disabled = true;
   const link = document.createElement("a");
@@ -93,6 +103,7 @@ async function save() {
   at("download").disabled = false;
 }
 
+offerAgents();
 at("start").addEventListener("click", start);
 at("stop").addEventListener("click", () => end("idle", "Stopped"));
 at("download").addEventListener("click", save);

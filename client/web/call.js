@@ -10,11 +10,11 @@ import { Recorder } from "./recorder.js";
 import { ScreenLock } from "./screen_lock.js";
 
 const CLIP = new URL("agent.mp3", import.meta.url).href;
-const SERVICE_AGENTS = ["narrator", "parrot"];
+const SERVICE_AGENTS = ["narrator", "parrot", "openai"];
 
 export class Call {
   /**
-   * @param {string} agent "clip", "narrator", "parrot" or "silence"
+   * @param {string} agent "clip", "narrator", "parrot", "openai" or "silence"
    * @param {object} page
    * @param {(state: string, text: string) => void} page.onStatus
    * @param {(matter: string, text: string) => void} page.onNotice an empty text takes it back

@@ -1,4 +1,4 @@
-/** What the person said, one line a turn, changing while they speak. */
+/** What the person and the agent said, one line a turn, changing while they speak. */
 
 const MAX_TURNS = 200; // older ones leave the page
 
@@ -61,6 +61,26 @@ export class Captions {
     this.#settle(turn);
   }
 
+  /** The agent begins to say something; it is there to be read, and not read out over its own voice. */
+  agentStarts(itemId, startMs) {
+    this.start(itemId, startMs);
+    const { item, text } = this.#turn(itemId);
+    item.classList.replace("partial", "agent");
+    item.setAttribute("aria-live", "off");
+    text.textContent = "";
+  }
+
+  agentSays(itemId, words) {
+    const { text } = this.#turn(itemId);
+    text.textContent = `${text.textContent} ${words.trim()}`.trim();
+    this.#follow();
+  }
+
+  /** Of what the agent said, this much was heard. */
+  agentStopped(itemId, heard) {
+    if (this.turns.has(itemId)) this.#turn(itemId).text.textContent = `${heard.trim()} …`;
+  }
+
   /** Nothing more comes for the turns that are open, and their names may be used again. */
   closeAll() {
     for (const turn of this.turns.values()) this.#settle(turn);
@@ -92,13 +112,17 @@ export class Captions {
     this.list.append(item);
     this.turns.set(itemId, turn);
     if (this.turns.size > MAX_TURNS) this.#remove(this.turns.keys().next().value);
-    this.list.scrollTop = this.list.scrollHeight;
+    this.#follow();
     return turn;
   }
 
   #settle(turn) {
     turn.item.classList.remove("partial");
     turn.item.removeAttribute("aria-busy");
+    this.#follow();
+  }
+
+  #follow() {
     this.list.scrollTop = this.list.scrollHeight;
   }
 

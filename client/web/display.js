@@ -27,9 +27,12 @@ export class Display {
     this.silent = { microphone: 0, reference: 0 }; // statistics without a sound, in a row
   }
 
-  /** @param {object} event of the service; unknown ones change nothing */
-  show(event) {
-    shown[event.type]?.(this, event);
+  /**
+   * @param {object} event of the service; unknown ones change nothing
+   * @param {number} ms when it came, on the microphone's clock
+   */
+  show(event, ms) {
+    shown[event.type]?.(this, event, ms);
   }
 
   /** Say that something should sound and does not, once that has lasted. */
@@ -106,6 +109,18 @@ const shown = {
 
   [`${TRANSCRIPTION}.failed`](page, { item_id: item, error }) {
     page.captions.failed(item, error.message);
+  },
+
+  "response.created"(page, { response }, ms) {
+    page.captions.agentStarts(response.item_id, ms);
+  },
+
+  "response.output_audio_transcript.delta"(page, { item_id: item, delta }) {
+    page.captions.agentSays(item, delta);
+  },
+
+  "conversation.item.truncated"(page, { item_id: item, duplex }) {
+    page.captions.agentStopped(item, duplex?.transcript ?? "");
   },
 
   "duplex.draining"(page) {

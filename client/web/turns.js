@@ -93,25 +93,30 @@ export class TurnLane {
     const [from, to] = [x(turn.start), x(turn.end ?? nowMs)];
     context.fillStyle = turn.over ? colours.warm : colours.speech;
     context.fillRect(from, 3, Math.max(2, to - from), ROW - 6);
-    for (const { at, text, strong } of [...turn.marks].reverse()) {
+    for (const { at, text, strong } of [...turn.marks].sort((a, b) => b.at - a.at)) {
       context.fillStyle = strong ? colours.text : colours.soft;
       context.fillRect(x(at), 0, strong ? 2 : 1, ROW);
-      this.#write(text, x(at) + 1, 1);
+      this.#write(text, x(at) + 1, 1, 0.6);
     }
     context.fillStyle = turn.final ? colours.text : colours.soft;
-    this.#write(turn.text, from, 2);
+    this.#write(turn.text, from, 2, 0.2);
   }
 
-  /** Write at `x`, or as far to its left as the right edge demands, up to where newer text begins. */
-  #write(text, x, row) {
+  /**
+   * Write at `x`, or as far to its left as the right edge demands, up to where newer text begins; not at all
+   * if less than a share `least` of it would be seen.
+   */
+  #write(text, x, row, least) {
     const { context } = this;
-    const left = Math.min(x, this.canvas.clientWidth - context.measureText(text).width - 2);
+    const { width } = context.measureText(text);
+    const left = Math.min(x, this.canvas.clientWidth - width - 2);
+    if (text === "" || this.free[row] - left < least * width) return;
     context.save();
     context.beginPath();
     context.rect(0, row * ROW, this.free[row] - 4, ROW);
     context.clip();
     context.fillText(text, left, (row + 0.5) * ROW);
     context.restore();
-    if (text !== "") this.free[row] = Math.min(this.free[row], left);
+    this.free[row] = Math.min(this.free[row], left);
   }
 }

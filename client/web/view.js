@@ -99,8 +99,16 @@ export class View {
     at("outputs").querySelector("select").replaceChildren(...options);
   }
 
-  backends({ asr, vad, turn }) {
-    at("backends").textContent = `Recogniser: ${asr}. Speech: ${vad}. Turns: ${turn}.`;
+  /** Offer the agents of the service, of those that the page knows. */
+  agents(names) {
+    for (const input of document.querySelectorAll("input[name=agent]")) {
+      if (["clip", "silence"].includes(input.value)) continue;
+      input.parentElement.hidden = !names.includes(input.value);
+    }
+  }
+
+  backends({ asr, vad, turn, voice }) {
+    at("backends").textContent = `Recogniser: ${asr}. Speech: ${vad}. Turns: ${turn}. Agent's voice: ${voice ?? "none"}.`;
   }
 
   stats(event) {

@@ -22,6 +22,10 @@ export function describe(event) {
       return `${event.reason}, ${Math.round(event.lost_ms)} ms lost`;
     case "conversation.item.input_audio_transcription.completed":
       return `"${event.transcript.trim()}"`;
+    case "response.output_audio_transcript.delta":
+      return `"${event.delta.trim()}"`;
+    case "response.done":
+      return event.response.status;
     case "conversation.item.truncated":
       return `after ${Math.round(event.audio_end_ms)} ms`;
     default:
@@ -37,5 +41,5 @@ export function endpoint({ reason, silence_ms: silence, p_turn: probability }) {
 
 /** Names of events without what they have in common, for narrow screens. */
 export function short(name) {
-  return name.replace(/^(duplex|input_audio_buffer|conversation\.item\.input_audio_transcription)\./, "");
+  return name.replace(/^(duplex|input_audio_buffer|conversation\.item(?=\.truncated)|conversation\.item\.input_audio_transcription)\./, "");
 }

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 import shutil
 import wave
 import zipfile
@@ -146,6 +147,21 @@ def test_the_agents_echo_is_found_and_a_person_is_heard_over_it(page, open_page,
     expect(element(page, "captions").get_by_text("The person is heard.").first).to_be_visible(timeout=SLOWLY)
     expect(element(page, "captions")).to_contain_text("turn ended: ")
     expect(element(page, "events")).to_contain_text("speech_stopped")
+    assert not complaints
+
+
+def test_narrator_of_the_service_is_heard_interrupted_and_goes_on(page, open_page, complaints):
+    page.add_init_script(path=ECHO_PATH)
+    open_page(load=lambda settings: assemble_models(settings, Scripted()), agent_voice="shipped")
+    choose_agent(page, "Narrator")
+    element(page, "start").click()
+    eventually(page, "reference", "ok")
+    page.wait_for_function("Number(document.getElementById('ref').ariaValueNow) > -50")
+    expect(page.locator(".turn.agent").first).to_contain_text(re.compile(r"\w+ \w+"), timeout=SLOWLY)
+    page.wait_for_timeout(3000)  # the canceller learns the room
+    speak_until_heard(page)
+    expect(element(page, "events")).to_contain_text("truncated", timeout=SLOWLY)
+    expect(page.locator(".turn.agent").nth(1)).to_be_visible(timeout=SLOWLY)
     assert not complaints
 
 
