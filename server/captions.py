@@ -82,7 +82,7 @@ class Caption:
         for result in self._recognition.poll():
             if not isinstance(result, Partial):
                 self._end = result
-            elif not self._complete and result.text != self._text:
+            elif not self._complete and (result.text != self._text or self._confirms(result)):
                 events.append(self._delta(result))
         if self._complete and self._end is not None:
             events.append(self._outcome(self._end))
@@ -93,6 +93,10 @@ class Caption:
         if self._batch:
             self._recognition.feed(np.concatenate(self._batch))
             self._batch, self._batched = [], 0
+
+    def _confirms(self, partial: Partial) -> bool:
+        """Say whether a text that came again is sure only now."""
+        return self._agreed != partial.text and partial.text.startswith(self._agreed)
 
     def _delta(self, partial: Partial) -> TranscriptionDelta:
         sure = agreement(self._text, partial.text) if self._revises else partial.text

@@ -14,13 +14,18 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Not here: words that also end sentences, as in "thank you", "I want that", "turn it on".
+# Words that no sentence ends with, and hesitations. Not here: words that also end sentences, as in
+# "thank you", "I want that", "turn it on".
 _DANGLING = _words("""
     a an and are as at because but by could for from his how i i'd i'll i'm i've if into is its like my of or
-    our than the their then they to uh um we were when where which while who with would your er erm hmm
+    our than the their then they to we were when where which while who with would your
+    er erm ehm hm hmm uh uhm um umm
 """)
 _DANGLING_CHINESE = tuple(
-    _words("和 跟 或者 还有 然后 但是 可是 不过 而且 因为 所以 如果 要是 就是 那个 比如 比如说 嗯 呃 把 被")
+    _words("""
+        和 跟 或者 还有 然后 但是 可是 不过 而且 因为 所以 如果 要是 就是 就是说 那个 这个 比如 比如说
+        嗯 呃 额 把 被 想要 关于
+    """)
 )
 _WORD = re.compile(r"[\w']+(?:-[\w']+)*")
 _EAGERNESS = {"high": 0.75, "medium": 1.0, "auto": 1.0, "low": 1.8}
@@ -76,21 +81,33 @@ def semantic_wait(p_turn: float | None, end: Ending, eagerness: Eagerness) -> Wa
     return Wait(wait.ms * _EAGERNESS[eagerness], wait.reason)
 
 
+_UNFINISHED = Wait(1750, "unfinished")
+
+
 def _by_text(end: Ending) -> Wait:
-    if end is Ending.DANGLING:
-        return Wait(1750, "unfinished")
-    if end in (Ending.SENTENCE, Ending.QUESTION):
-        return Wait(450, "punctuation")
-    return Wait(700, "model_late")
+    """Wait while the model has not answered."""
+    match end:
+        case Ending.DANGLING:
+            return _UNFINISHED
+        case Ending.SENTENCE | Ending.QUESTION:
+            return Wait(450, "punctuation")
+        case Ending.CLAUSE:
+            return Wait(600, "clause")
+        case _:
+            return Wait(700, "model_late")
 
 
 def _by_model(p_turn: float, end: Ending) -> Wait:
-    if p_turn >= 0.9:
-        # Two witnesses disagree: neither end at once nor wait long.
-        return Wait(600, "turn_likely") if end is Ending.DANGLING else Wait(250, "turn_complete")
-    if end is Ending.DANGLING or p_turn < 0.1:
-        return Wait(1750, "unfinished")
-    if p_turn >= 0.5:
-        punctuated = end in (Ending.SENTENCE, Ending.QUESTION)
-        return Wait(300, "punctuation") if punctuated else Wait(450, "turn_likely")
-    return Wait(850, "turn_unlikely")
+    if p_turn < 0.1 or (end is Ending.DANGLING and p_turn < 0.96):
+        return _UNFINISHED
+    if p_turn < 0.5:
+        return Wait(860, "turn_unlikely")
+    if p_turn >= 0.96 and end is not Ending.DANGLING:
+        return Wait(250, "turn_complete")
+    match end:
+        case Ending.SENTENCE | Ending.QUESTION:
+            return Wait(300, "punctuation")
+        case Ending.CLAUSE:
+            return Wait(500, "clause")
+        case _:  # and two witnesses that disagree: neither end at once nor wait long
+            return Wait(600, "turn_likely")

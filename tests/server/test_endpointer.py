@@ -146,7 +146,8 @@ class TestSemanticVad:
         [
             (0.97, "", 260, "turn_complete"),
             (0.7, "It is seven.", 300, "punctuation"),
-            (0.7, "", 460, "turn_likely"),
+            (0.7, "", 600, "turn_likely"),
+            (0.7, "if it rains,", 500, "clause"),
             (0.3, "", 860, "turn_unlikely"),
             (0.02, "", 1760, "unfinished"),
             (None, "", 700, "model_late"),
@@ -167,6 +168,14 @@ class TestSemanticVad:
         (stopped,) = only(talk.pause(2000), Stopped)
         assert stopped.reason == "model_late"
 
+    @pytest.mark.parametrize("text", ["It is seven.", "I would like to"])
+    def test_how_a_text_ends_that_may_be_revised_says_nothing(self, text: str):
+        talk = Talk()
+        talk.speak(1000)
+        talk.endpointer.heard(text, talk.now, stable=False)
+        (stopped,) = only(talk.pause(2000), Stopped)
+        assert stopped.reason == "model_late"
+
     def test_an_answer_about_an_earlier_pause_is_ignored(self):
         talk = Talk()
         talk.speak(1000)
@@ -177,6 +186,15 @@ class TestSemanticVad:
         (stopped,) = talk.pause(2000)
         assert stopped.reason == "model_late"
         assert stopped.p_turn is None
+
+    def test_an_answer_that_comes_late_still_shortens_the_wait(self):
+        talk = Talk()
+        talk.speak(1000)
+        (paused,) = talk.pause(120)
+        talk.pause(380)
+        talk.endpointer.judge(paused.end, 0.99)
+        (stopped,) = talk.pause(100)
+        assert (stopped.silence, stopped.reason) == (520 * MS, "turn_complete")
 
     def test_each_pause_is_asked_about_once(self):
         talk = Talk()
