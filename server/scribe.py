@@ -14,7 +14,7 @@ from server.history import History
 
 _MS = SAMPLE_RATE // 1000
 _PRE_ROLL = 2600 * _MS  # the longest prefix padding, and the time that it takes to notice a start
-_BEFORE = 200 * _MS  # what is passed on before the talker is heard; audio is held back as long
+_BEFORE = 200 * _MS  # what is passed on before the talker is heard; over the agent it waits as long
 _AFTER = 600 * _MS  # … and after
 
 
@@ -49,7 +49,8 @@ class Scribe:
         elif not reading.ref_active:
             self._audible_until = max(self._audible_until, self._now)
         if self._open is not None:
-            self._release(self._now - _BEFORE)
+            # Nothing that is known to be audible has to wait.
+            self._release(max(self._now - _BEFORE, min(self._now, self._audible_until)))
 
     def open(self, item_id: str, start: int, language: str | None, hotwords: Sequence[str]) -> None:
         """Begin the transcript of an item that starts at sample `start`, now or a while ago."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
     from faster_whisper.transcribe import Segment
 
+FIRST_PARTIAL = int(0.6 * SAMPLE_RATE)  # of which half lies before the speech
 PARTIAL_EVERY = int(1.0 * SAMPLE_RATE)  # a decoding costs about half a second of one core
 _SHORTEST = int(0.3 * SAMPLE_RATE)  # less than that holds no word
 _QUIETEST = 1e-3  # peak; below it there is nothing to recognise
@@ -73,14 +74,14 @@ class WhisperUtterance:
         self._hotwords = hotwords
         self._chunks: list[Samples] = []
         self._length = 0
-        self._decoded = 0  # length at the last decoding
+        self._due = FIRST_PARTIAL  # length at the next decoding
         self._text = ""
 
     def feed(self, audio: Samples) -> str:
         """Take the next samples `(n,)` and return the text so far."""
         self._append(audio)
-        if self._length - self._decoded >= PARTIAL_EVERY:
-            self._decoded = self._length
+        if self._length >= self._due:
+            self._due = self._length + PARTIAL_EVERY
             segments = self._decode(beam_size=1, without_timestamps=True)
             self._text = _text(segments)
         return self._text
