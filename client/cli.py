@@ -8,7 +8,7 @@ from client.commands.ablate import ablate
 from client.commands.bench import bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
-from client.commands.evaluate import evaluate
+from client.commands.evaluate import group as evaluate
 from client.commands.loopback import loopback
 from client.commands.mixtures import mixtures
 from client.commands.serve import serve
@@ -33,7 +33,7 @@ app.command(rich_help_panel=RUN)(serve)
 app.command(rich_help_panel=RUN)(stream)
 app.command(rich_help_panel=RUN)(loopback)
 app.command(rich_help_panel=MEASURE)(bench)
-app.command(rich_help_panel=MEASURE)(evaluate)
+app.add_typer(evaluate, name="evaluate", rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(train)
 app.command(rich_help_panel=MEASURE)(ablate)
 app.command(rich_help_panel=MEASURE)(mixtures)

@@ -1,4 +1,7 @@
-"""`duplex evaluate`: how much echo goes, how much speech stays, beside other cancellers."""
+"""`duplex evaluate`: how much echo goes, how much speech stays, beside other cancellers.
+
+A group of commands whose own options make the first of them: `conversation` hangs below it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from client.commands.evaluate_conversation import conversation
 from client.commands.terminal import fail, need, warn
 
 if TYPE_CHECKING:
@@ -15,7 +19,13 @@ if TYPE_CHECKING:
 _CACHE = Path.home() / ".cache" / "duplex-aec"
 
 
+group = typer.Typer(invoke_without_command=True)
+group.command()(conversation)
+
+
+@group.callback()
 def evaluate(
+    context: typer.Context,
     manifest: Annotated[
         Path | None,
         typer.Option(help="CSV of speech, noise and music (docs/data.md); else the shipped voices."),
@@ -36,7 +46,12 @@ def evaluate(
         Path | None, typer.Option("--docs", help="Write tables, figures and plots into this folder.")
     ] = None,
 ) -> None:
-    """Measure the streaming canceller on seeded calls of held-out speakers, beside its peers."""
+    """Measure the streaming canceller on seeded calls of held-out speakers, beside its peers.
+
+    `duplex evaluate conversation` measures turns, barge-ins and transcripts.
+    """
+    if context.invoked_subcommand is not None:
+        return
     need("pesq", "evaluate")
     if folder is not None:
         need("matplotlib", "evaluate")

@@ -34,7 +34,7 @@ class Turn:
     pauses: tuple[tuple[int, int], ...] = ()  # inside, where the turn is not over
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialogue:
     """One call: mic and ref `(n,)` at 16 kHz, and what is said in it.
 

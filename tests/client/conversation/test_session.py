@@ -9,34 +9,7 @@ from client.conversation.dialogues import SERS_DB
 from client.conversation.replay import Replay
 from client.conversation.scoring import score
 from client.conversation.session import Ears, listen
-from server.asr import Transcript
-
-
-class Counting:
-    """A recogniser that writes how much it has heard."""
-
-    name = "counting"
-    streaming = True
-
-    def __init__(self):
-        self.fed = 0
-
-    def open(self, language, hotwords):
-        assert language == "en"
-        return Counted(self)
-
-
-class Counted:
-    def __init__(self, counting):
-        self._counting, self._samples = counting, 0
-
-    def feed(self, audio):
-        self._samples += len(audio)
-        self._counting.fed += 1
-        return f"about {self._samples}"
-
-    def finish(self, tail):
-        return Transcript(f"{self._samples + len(tail)} samples")
+from tests.client.conversation.scripted import Counting
 
 
 def test_the_service_hears_the_turns(dialogues, heard):
