@@ -15,7 +15,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from client.cleaned import CleanedAudio
-from client.wire import FRAME_MS, SUBPROTOCOL, Flag, Frame, Kind, pack, to_int16, unpack
+from client.wire import FRAME_MS, SUBPROTOCOL, Frame, Kind, Numbering, pack, to_int16, unpack
 
 DEFAULT_URL = "ws://127.0.0.1:8080/v1/realtime"
 QUEUED_EVENTS = 1024
@@ -70,17 +70,21 @@ class DuplexClient:
         self.cleaned = CleanedAudio()
         self.session: Event = {}  # the server's description of it
         self.greeting: list[Event] = []  # the events that came before the iteration starts
-        self.sent = 0  # samples for each channel
         self.acked_seq = 0
         self.progress = asyncio.Event()  # set whenever the server shows how far it has come
         self._wanted = _merge(_default_session(rate, collect), session or {})
         self._timeout_s = timeout_s
         self._frame = rate * FRAME_MS // 1000
         self._pending = np.zeros((0, 2), np.int16)
-        self._seq = 0
+        self._numbering = Numbering()
         self._events: asyncio.Queue[Event | DuplexError | None] = asyncio.Queue(QUEUED_EVENTS)
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def sent(self) -> int:
+        """Samples of the microphone that were sent."""
+        return self._numbering.sent
 
     async def __aenter__(self) -> Self:
         self._socket = await _open(self.url, self._timeout_s)
@@ -130,6 +134,21 @@ class DuplexClient:
         for start in range(0, whole, self._frame):
             await self._send_frame(audio[start : start + self._frame])
 
+    async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: NDArray[np.int16], ms: int) -> None:
+        """Send one frame of a microphone and a reference that do not share a clock.
+
+        The server finds out how the clocks drift, from the indices and `ms`.
+
+        Args:
+            kind: Which of the two.
+            audio: Samples at `rate`, `(n,)`, 10 to 100 ms.
+            ms: When the last of them was captured, on a monotonic clock of both.
+
+        Raises:
+            DuplexError: If the session is over.
+        """
+        await self._send(pack(self._numbering.apart(kind, audio, ms)))
+
     async def flush(self) -> None:
         """Send what waits for a whole frame, filled up with silence."""
         missing = -len(self._pending) % self._frame
@@ -170,10 +189,7 @@ class DuplexClient:
 
     async def _send_frame(self, audio: NDArray[np.int16]) -> None:
         ms = time.monotonic_ns() // 1_000_000
-        frame = Frame(Kind.MIC_REF, self._seq, audio, self.sent, self.sent, Flag.ONE_CLOCK, ms)
-        await self._send(pack(frame))
-        self._seq += 1
-        self.sent += len(audio)
+        await self._send(pack(self._numbering.pair(audio, ms)))
 
     async def _send(self, message: str | bytes) -> None:
         if self._socket is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.desktop.link import OnCleaned
 from client.duplex import DuplexError, Event
-from client.wire import Flag, Frame, Kind, pack, unpack
+from client.wire import Frame, Kind, Numbering, pack, unpack
 from server.errors import ProtocolError
 from server.events import SessionCreated
 from server.models import load_models
@@ -42,8 +42,7 @@ class LocalLink:
         self._on_cleaned = on_cleaned
         self._protocol = ServerProtocol(SAMPLE_RATE)
         self._session: Session | None = None
-        self._seq = 0
-        self._sent = 0
+        self._numbering = Numbering()
         self.latency = 0
         self.cleaned_end = 0
 
@@ -63,11 +62,14 @@ class LocalLink:
 
     async def send(self, mic: Pcm, ref: Pcm) -> None:
         """Send one frame; waits while the engine has 500 ms to do."""
-        audio = np.stack([mic, ref], axis=1)
         ms = time.monotonic_ns() // 1_000_000
-        frame = Frame(Kind.MIC_REF, self._seq, audio, self._sent, self._sent, Flag.ONE_CLOCK, ms)
-        self._seq += 1
-        self._sent += len(mic)
+        await self._submit(self._numbering.pair(np.stack([mic, ref], axis=1), ms))
+
+    async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: Pcm, ms: int) -> None:
+        """Send one frame of a microphone or a reference with a clock of its own."""
+        await self._submit(self._numbering.apart(kind, audio, ms))
+
+    async def _submit(self, frame: Frame) -> None:
         session = self._opened
         session.submit(self._protocol.receive_binary(pack(frame)), time.perf_counter())
         while session.blocked:

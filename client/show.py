@@ -17,6 +17,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._reference_state: str | None = None
         self._makers: dict[str, Callable[[Event], Text | None]] = {
             "session.created": self._created,
             "input_audio_buffer.speech_started": self._started,
@@ -65,7 +66,10 @@ class Timeline:
     def _false_interruption(self, _event: Event) -> Text:
         return _line(None, "false interruption", "magenta", "the agent may go on")
 
-    def _reference(self, event: Event) -> Text:
+    def _reference(self, event: Event) -> Text | None:
+        if event["state"] == self._reference_state:
+            return None  # only its drift is news
+        self._reference_state = event["state"]
         facts = " ".join(filter(None, (event["state"], event.get("message"))))
         return _line(event.get("at_ms"), "reference", "cyan", facts)
 

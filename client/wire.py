@@ -68,6 +68,36 @@ class Frame:
     ms: int = 0
 
 
+class Numbering:
+    """Gives the frames of one sender their numbers and sample indices.
+
+    Attributes:
+        sent: Samples of the microphone so far.
+    """
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self.sent = 0
+        self._ref_sent = 0
+
+    def pair(self, audio: Pcm, ms: int) -> Frame:
+        """Number a frame of microphone and reference on one clock, `(n, 2)`."""
+        frame = Frame(Kind.MIC_REF, self._seq, audio, self.sent, self.sent, Flag.ONE_CLOCK, ms)
+        self._seq += 1
+        self.sent += len(audio)
+        return frame
+
+    def apart(self, kind: Kind, audio: Pcm, ms: int) -> Frame:
+        """Number a frame `(n,)` of a microphone or a reference that has a clock of its own."""
+        frame = Frame(kind, self._seq, audio[:, None], self.sent, self._ref_sent, 0, ms)
+        self._seq += 1
+        if kind == Kind.MIC:
+            self.sent += len(audio)
+        else:
+            self._ref_sent += len(audio)
+        return frame
+
+
 def pack(frame: Frame) -> bytes:
     """Write a frame as the bytes of one WebSocket message."""
     samples, channels = frame.audio.shape

@@ -42,6 +42,13 @@ def loopback(
     agent: Annotated[
         str, typer.Option(help="What is played: 'narrator', 'none', or a sound file that repeats.")
     ] = "narrator",
+    ref_device: Annotated[
+        str | None,
+        typer.Option(
+            help="Reference: an input that hears what the whole system plays, such as the monitor of a "
+            "PulseAudio or PipeWire sink. [default: what this command plays]"
+        ),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="WebSocket of a service. [default: one inside this process]")
     ] = None,
@@ -73,6 +80,7 @@ def loopback(
         rate=rate,
         latency_ms=latency,
         agent=agent,
+        ref_device=ref_device,
         record=record,
         seconds=seconds,
         jsonl=jsonl,

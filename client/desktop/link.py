@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.cleaned import CleanedAudio
 from client.duplex import DuplexClient, Event
-from client.wire import Frame
+from client.wire import Frame, Kind
 
 Pcm = NDArray[np.int16]
 
@@ -37,6 +37,10 @@ class Link(Protocol):
 
     async def send(self, mic: Pcm, ref: Pcm) -> None:
         """Send one frame of 20 ms at 16 kHz, each channel `(320,)`."""
+        ...
+
+    async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: Pcm, ms: int) -> None:
+        """Send one frame `(320,)` of a channel with a clock of its own; `ms` is when its last sample was."""
         ...
 
     def events(self) -> AsyncIterator[Event]:
@@ -73,6 +77,9 @@ class RemoteLink:
 
     async def send(self, mic: Pcm, ref: Pcm) -> None:
         await self._client.send(mic, ref)
+
+    async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: Pcm, ms: int) -> None:
+        await self._client.send_apart(kind, audio, ms)
 
     async def events(self) -> AsyncIterator[Event]:
         for event in self._client.greeting:

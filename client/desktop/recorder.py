@@ -37,6 +37,8 @@ class Recorder:
         self.folder = folder
         self.samples = 0
         self._cleaned = 0
+        self._ref = 0
+        self._ahead: Pcm | None = None  # of the reference
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._events = (folder / "events.jsonl").open("w", encoding="utf-8")
@@ -59,9 +61,27 @@ class Recorder:
 
     def add(self, mic: Pcm, ref: Pcm) -> None:
         """Add what was captured and played, each `(n,)`."""
+        self.add_mic(mic)
+        self.add_ref(ref, 0)
+
+    def add_mic(self, mic: Pcm) -> None:
+        """Add to the microphone alone."""
         self._files["mic"].write(mic)
-        self._files["ref"].write(ref)
         self.samples += len(mic)
+        self._write_ref()
+
+    def add_ref(self, ref: Pcm, start: int) -> None:
+        """Add to the reference alone.
+
+        Args:
+            ref: `(n,)`; what is ahead of the microphone waits for it.
+            start: Sample of the microphone at which the first `ref` of all belongs; later ones follow on.
+        """
+        if self._ahead is None:
+            ref = np.concatenate([np.zeros(max(start, 0), np.int16), ref])[max(-start, 0) :]
+            self._ahead = np.zeros(0, np.int16)
+        self._ahead = np.concatenate([self._ahead, ref])
+        self._write_ref()
 
     def add_cleaned(self, start: int, audio: Pcm) -> None:
         """Add both outputs `(n, 2)`, which belong to the microphone's sample `start` and those after it.
@@ -83,9 +103,18 @@ class Recorder:
     def close(self) -> None:
         """Make the files equally long and close them."""
         self._fill(self.samples)
+        self._files["ref"].write(np.zeros(self.samples - self._ref, np.int16))
         self._events.close()
         for file in self._files.values():
             file.close()
+
+    def _write_ref(self) -> None:
+        if self._ahead is None:
+            return
+        piece = self._ahead[: self.samples - self._ref]
+        self._files["ref"].write(piece)
+        self._ref += len(piece)
+        self._ahead = self._ahead[len(piece) :]
 
     def _fill(self, end: int) -> None:
         missing = max(end - self._cleaned, 0)

@@ -6,52 +6,24 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from client.desktop.agent import Agent
 from client.desktop.devices import DeviceError
+from client.desktop.frames import FRAME, SAMPLE_RATE, Framer
 from client.desktop.link import Link
+from client.desktop.monitor import Monitor, captured_ms
 from client.desktop.recorder import Recorder
-from client.desktop.ring import Samples
 from client.desktop.stream import AudioStream
 from client.duplex import DuplexError, Event
-from client.wire import to_int16
+from client.wire import Kind
 
-SAMPLE_RATE = 16_000
-FRAME = 320  # 20 ms
 _PERIOD_S = 0.01
 _AHEAD_S = 0.12  # of the agent's voice that waits to be played
 _PATIENCE_S = 3.0  # without any audio: the device is gone
 _LAST_S = 2.0  # for the last cleaned audio to come
 
 OnEvent = Callable[[Event], None]
-
-
-class Framer:
-    """Turns what the devices give into frames of 20 ms at 16 kHz, mic and ref through one filter.
-
-    A rate other than 16 kHz costs 6 to 40 ms, which is the same for both.
-
-    Args:
-        rate: Of the devices, Hz.
-    """
-
-    def __init__(self, rate: int) -> None:
-        same = rate == SAMPLE_RATE
-        self._resampler = None if same else soxr.ResampleStream(rate, SAMPLE_RATE, 2, dtype="float32")
-        self._waiting = np.zeros((0, 2), np.int16)
-
-    def push(self, audio: Samples, last: bool = False) -> list[NDArray[np.int16]]:
-        """Take `(n, 2)`, return whole frames `(320, 2)`; the last one is filled up with silence."""
-        if self._resampler is not None:
-            audio = self._resampler.resample_chunk(audio, last=last)
-        waiting = np.concatenate([self._waiting, to_int16(audio)])
-        if last:
-            waiting = np.concatenate([waiting, np.zeros((-len(waiting) % FRAME, 2), np.int16)])
-        whole = len(waiting) - len(waiting) % FRAME
-        self._waiting = waiting[whole:]
-        return [waiting[start : start + FRAME] for start in range(0, whole, FRAME)]
 
 
 class Loopback:
@@ -63,6 +35,7 @@ class Loopback:
         agent: What is played.
         on_event: Told each event.
         recorder: Keeps the session, if it is to be kept.
+        monitor: The reference, if it is not what we play.
     """
 
     def __init__(
@@ -72,13 +45,16 @@ class Loopback:
         agent: Agent,
         on_event: Sequence[OnEvent] = (),
         recorder: Recorder | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self._stream = stream
         self._link = link
         self._agent = agent
         self._on_event = [agent.hear, *on_event]
         self._recorder = recorder
-        self._framer = Framer(stream.rate)
+        self._monitor = monitor
+        self._framer = Framer(stream.rate, 2)
+        self._first_ms = 0  # when the microphone's first frame had been captured
         self.sent = 0  # samples at 16 kHz
 
     @property
@@ -130,17 +106,34 @@ class Loopback:
                 blocks, since = callback.blocks, clock()
             elif not self._stream.active or clock() - since > _PATIENCE_S:
                 raise DeviceError("no more audio comes: the device was unplugged, or its driver has stopped")
-            await self._send(self._framer.push(callback.captured.read()), seconds)
+            for frame in self._framer.push(callback.captured.read()):
+                if seconds is None or self.seconds < seconds:
+                    await self._send(frame)
+            if self._monitor is not None:
+                await self._send_monitored(self._monitor)
 
-    async def _send(self, frames: list[NDArray[np.int16]], seconds: float | None = None) -> None:
-        for frame in frames:
-            if seconds is not None and self.seconds >= seconds:
-                return
-            mic, ref = np.ascontiguousarray(frame.T)
+    async def _send(self, frame: NDArray[np.int16]) -> None:
+        mic, ref = np.ascontiguousarray(frame.T)
+        self.sent += FRAME
+        if self._monitor is None:
             if self._recorder is not None:
                 self._recorder.add(mic, ref)
             await self._link.send(mic, ref)
-            self.sent += FRAME
+            return
+        if self._recorder is not None:
+            self._recorder.add_mic(mic)
+        ms = captured_ms(self._stream.callback.stamp, self._stream.rate, self.seconds)
+        if self.sent == FRAME:
+            self._first_ms = ms
+        await self._link.send_apart(Kind.MIC, mic, ms)
+
+    async def _send_monitored(self, monitor: Monitor) -> None:
+        if not self.sent:
+            return  # it can wait in its ring until the microphone has begun
+        for audio, ms in monitor.frames():
+            if self._recorder is not None:
+                self._recorder.add_ref(audio, (ms - self._first_ms) * SAMPLE_RATE // 1000)
+            await self._link.send_apart(Kind.REF, audio, ms)
 
     async def _listen(self) -> None:
         async for event in self._link.events():

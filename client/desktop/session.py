@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from rich.live import Live
 from client.desktop.agent import Agent, load_clip
 from client.desktop.devices import Setup, choose
 from client.desktop.link import Link, OnCleaned
+from client.desktop.monitor import Monitor
 from client.desktop.recorder import Recorder
 from client.desktop.run import Loopback, OnEvent
 from client.desktop.stream import AudioStream
@@ -41,6 +42,7 @@ class Options:
     rate: int | None = None
     latency_ms: float | None = None
     agent: str = "narrator"
+    ref_device: str | None = None
     record: Path | None = None
     seconds: float | None = None
     jsonl: bool = False
@@ -81,12 +83,16 @@ async def _run(
     with _stops_on_ctrl_c(stop), console.status(f"connecting to {service}") as status:
         async with link:
             status.stop()
-            with AudioStream(setup, options.latency_ms) as stream:
+            with AudioStream(setup, options.latency_ms) as stream, _monitor(options) as monitor:
                 title = f"{setup.microphone.name} → {setup.loudspeaker.name}, {setup.rate} Hz, {service}"
                 async with _shown(options, title, stream, console) as show:
-                    loop = Loopback(stream, link, agent, [show], recorder)
+                    loop = Loopback(stream, link, agent, [show], recorder, monitor)
                     await loop.run(stop, options.seconds)
             _summarise(console, loop, stream, recorder)
+
+
+def _monitor(options: Options) -> AbstractContextManager[Monitor | None]:
+    return Monitor(options.ref_device) if options.ref_device else nullcontext()
 
 
 @contextmanager

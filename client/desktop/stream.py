@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -19,6 +20,10 @@ _CAPTURED_S = 2  # that may wait for the program
 _PLAYED_S = 1
 _CLOSE_S = 2.0
 _LONGEST_BLOCK = 8192  # samples; longer ones are dealt with in pieces
+
+
+Stamp = tuple[int, float]
+"""How many samples were captured, and when that was, in monotonic seconds."""
 
 
 @dataclass
@@ -58,6 +63,7 @@ class DuplexCallback:
         self.voice = Ring(capacity, 1)  # what will be played
         self.counters = Counters()
         self.blocks = 0
+        self.stamp: Stamp = (0, 0.0)
         self.voiced = False  # something is being played: only then is an empty ring a fault
         self._channel = channel
         self._pair = np.zeros((_LONGEST_BLOCK, 2), np.float32)
@@ -69,6 +75,7 @@ class DuplexCallback:
         for start in range(0, frames, _LONGEST_BLOCK):
             end = min(start + _LONGEST_BLOCK, frames)
             self._copy(indata[start:end], outdata[start:end])
+        self.stamp = stamp_now(self.captured)
 
     def _copy(self, indata: Samples, outdata: Samples) -> None:
         n = len(indata)
@@ -88,6 +95,11 @@ class DuplexCallback:
         # Underflow of the input is audio that the system made up: to the canceller as bad as a loss.
         self.counters.input_overflow += bool(status.input_overflow) + bool(status.input_underflow)
         self.counters.output_underflow += bool(status.output_underflow) + bool(status.output_overflow)
+
+
+def stamp_now(captured: Ring) -> Stamp:
+    """Say how much has been captured until now."""
+    return captured.written, time.monotonic()
 
 
 class AudioStream:
@@ -156,14 +168,18 @@ class AudioStream:
     def close(self) -> None:
         """Stop the audio; does nothing the second time."""
         stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        # The driver of a device that is gone may never come back from closing it.
-        closing = threading.Thread(target=stream.close, daemon=True)
-        closing.start()
-        closing.join(_CLOSE_S)
-        if closing.is_alive():
-            atexit.register(_leave)
+        if stream is not None:
+            close_stream(stream)
+
+
+def close_stream(stream: Any) -> None:
+    """Close a stream of sounddevice, whatever has become of its device."""
+    # The driver of a device that is gone may never come back from closing it.
+    closing = threading.Thread(target=stream.close, daemon=True)
+    closing.start()
+    closing.join(_CLOSE_S)
+    if closing.is_alive():
+        atexit.register(_leave)
 
 
 def _leave() -> None:

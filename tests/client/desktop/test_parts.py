@@ -15,9 +15,10 @@ from rich.console import Console
 from client.audio import AudioFileError
 from client.desktop.agent import Agent, load_clip
 from client.desktop.devices import Device, DeviceError, Setup, find
+from client.desktop.frames import FRAME, Framer
+from client.desktop.monitor import MonitorCallback, captured_ms
 from client.desktop.recorder import Recorder
 from client.desktop.ring import Ring
-from client.desktop.run import FRAME, Framer
 from client.desktop.stream import AudioStream, DuplexCallback
 from client.desktop.view import View, level_bar
 
@@ -115,6 +116,21 @@ class TestCallback:
         assert max(peaks) < 2048  # array headers; a block is 32 kB
 
 
+class TestMonitor:
+    def test_a_block_that_finds_no_room_is_counted(self):
+        callback = MonitorCallback(300, channels=2)
+        for start in (0, 200):
+            block = np.stack([ramp(200, start), ramp(200)], axis=1)
+            callback(block, 200, None, None)
+        callback(np.zeros((50, 2), np.float32), 50, None, status(input_overflow=True))
+        assert (callback.blocks, callback.lost, callback.stamp[0]) == (3, 2, 250)
+        np.testing.assert_array_equal(callback.captured.read()[:200, 0], ramp(200))
+
+    def test_when_a_frame_was_captured_follows_from_the_last_block(self):
+        assert captured_ms((48_000, 7.0), 48_000, seconds=1.0) == 7000
+        assert captured_ms((48_000, 7.0), 48_000, seconds=0.98) == 6980
+
+
 class TestAgent:
     def agent(self):
         return Agent(np.ones(1000, np.float32), RATE)
@@ -164,13 +180,13 @@ class TestAgent:
 def test_frames_keep_mic_and_ref_together(rate):
     t = np.arange(rate) / rate
     tone = (0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
-    framer, frames = Framer(rate), []
+    framer, frames = Framer(rate, 2), []
     for cut in np.array_split(np.stack([tone, tone], axis=1), 37):
         frames += framer.push(cut)
-    frames += framer.push(np.zeros((0, 2), np.float32), last=True)
+    frames += framer.push(np.zeros((rate, 2), np.float32))
     assert {frame.shape for frame in frames} == {(FRAME, 2)}
-    audio = np.concatenate(frames)
-    assert RATE <= len(audio) < RATE + FRAME
+    audio = np.concatenate(frames)[:RATE]
+    assert len(audio) == RATE
     np.testing.assert_array_equal(audio[:, 0], audio[:, 1])
     expected = 0.5 * 32768 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
     np.testing.assert_allclose(audio[1000 : RATE - 1000, 0], expected[1000 : RATE - 1000], atol=40)
@@ -196,6 +212,18 @@ class TestRecorder:
         np.testing.assert_array_equal(vad[460:800], sound[300:640])
         np.testing.assert_array_equal(vad[800:960], sound[400:560])
         assert json.loads((tmp_path / "a/b/events.jsonl").read_text()) == {"type": "x", "text": "ü"}
+
+    @pytest.mark.parametrize("start", [-100, 0, 250])
+    def test_a_reference_of_its_own_keeps_its_place(self, tmp_path, start):
+        sound = np.arange(1, 1281, dtype=np.int16)
+        with Recorder(tmp_path) as recorder:
+            recorder.add_mic(sound[:320])
+            for at in range(0, 960, 320):
+                recorder.add_ref(sound[at : at + 320], start if at == 0 else 12_345)
+                recorder.add_mic(sound[at + 320 : at + 640])
+        ref, _ = soundfile.read(tmp_path / "ref.wav", dtype="int16")
+        expected = np.concatenate([np.zeros(max(start, 0)), sound[:960][max(-start, 0) :], np.zeros(500)])
+        np.testing.assert_array_equal(ref, expected[:1280])
 
     def test_a_folder_that_cannot_be(self, tmp_path):
         (tmp_path / "file").write_text("")
