@@ -9,9 +9,7 @@ from time import perf_counter
 from threadpoolctl import threadpool_limits
 
 from aec_core import HopCanceller
-from server.agents.company import Company
-from server.agents.voices import load_voice
-from server.agents.voicing import VoiceService
+from server.agents.company import Company, gather
 from server.asr import RecognitionService, Recognizer, load_recognizer
 from server.session_config import Backends
 from server.settings import Settings
@@ -58,10 +56,11 @@ def load_models(settings: Settings) -> Models:
 
     Raises:
         RecognizerError: If a recogniser that was asked for by name cannot be had.
-        VoiceError: The same of the agent's voice.
+        VoiceError: The same of the agents' voice.
         WeightsError: If a packaged model is missing or changed.
         FileNotFoundError: If the canceller's weights are missing.
-        ValueError: If the canceller's weights are not a checkpoint of `duplex train`.
+        ValueError: If the agents' settings do not fit together, or the canceller's weights are not a
+            checkpoint of `duplex train`.
     """
     recognizer = load_recognizer(
         settings.asr,
@@ -86,7 +85,7 @@ def assemble_models(settings: Settings, recognizer: Recognizer | None) -> Models
         speech=SileroBank(settings.max_sessions),
         turns=TurnService(SmartTurn()),
         recognition=RecognitionService(recognizer) if recognizer is not None else None,
-        company=Company(VoiceService(load_voice(settings.agent_voice, settings.agent_voice_model))),
+        company=gather(settings, recognizer is not None),
     )
     logger.info("models loaded in %.1f s: %s", perf_counter() - began, models.backends)
     return models

@@ -19,6 +19,10 @@ from server.session_config import AgentName
 
 VoiceName = Literal["auto", "piper", "flite", "espeak-ng", "shipped"]
 AsrName = Literal["auto", "whisper", "paraformer", "none"]
+INSTRUCTIONS = (
+    "You talk with a person over a loudspeaker, and may be interrupted. Answer in one to three short "
+    "sentences, as they are spoken: no lists, no markup, no emoji."
+)
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -30,6 +34,12 @@ class Settings(BaseSettings):
         agent_voice: What the agents speak with; `auto` is piper with a model, else flite, else
             espeak-ng, else the recordings that ship.
         agent_voice_model: The `.onnx` file of a piper voice.
+        agent_text: Text file that the narrator reads, in place of its own.
+        agent_url: OpenAI-compatible endpoint of the `openai` agent, as far as `/v1`; without it there is
+            no such agent.
+        agent_model: Its model.
+        agent_key: Its key.
+        agent_instructions: What it is told about itself.
         aec_model: Checkpoint of the suppressor, as `duplex train` writes it; else the shipped one.
         asr: Recogniser; `auto` is paraformer where a model is named and can be had, else whisper.
         asr_model: Directory or hub id of the streaming model.
@@ -62,6 +72,11 @@ class Settings(BaseSettings):
     agent: AgentName = "none"
     agent_voice: VoiceName = "auto"
     agent_voice_model: Path | None = None
+    agent_text: Path | None = None
+    agent_url: str | None = Field(None, pattern="^https?://")
+    agent_model: str | None = None
+    agent_key: SecretStr | None = None
+    agent_instructions: str = INSTRUCTIONS
     aec_model: Path | None = None
     asr: AsrName = "auto"
     asr_model: str | None = None
@@ -92,7 +107,7 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("agent_voice_model", "aec_model", "web_dir", "tls_certificate", "tls_key")
+    @field_validator("agent_voice_model", "agent_text", "aec_model", "web_dir", "tls_certificate", "tls_key")
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
         if path is not None and not path.exists():
@@ -103,6 +118,8 @@ class Settings(BaseSettings):
     def _whole_pair(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
+        if (self.agent_url is None) != (self.agent_model is None):
+            raise ValueError("agent_url and agent_model belong together")
         return self
 
 

@@ -18,6 +18,7 @@ class Agent(StrEnum):
     none = "none"
     narrator = "narrator"
     parrot = "parrot"
+    openai = "openai"
 
 
 class Asr(StrEnum):

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from server.agents.chat import End
 from server.agents.company import Company
 from server.agents.conversation import Conversation
 from server.agents.said import Said
-from server.agents.texts import GO_ON, HEARD, STOPPED
+from server.agents.texts import GO_ON, HEARD, NARRATION, STOPPED
+from server.agents.voices import VoiceError
 from server.agents.voicing import VoiceService
 from server.events import (
     BargeIn,
@@ -57,10 +59,10 @@ class Now(VoiceService):
 class Table:
     """A person and an agent."""
 
-    def __init__(self, name: Any, free: bool = True) -> None:
+    def __init__(self, name: Any, free: bool = True, chat: Any = None) -> None:
         numbers = count(1)
         self.service = Now(Instant(free))
-        company = Company(self.service, TEXTS)
+        company = Company(self.service, TEXTS if free else NARRATION, chat, "Be kind.")
         agent = company.meet(
             name, RATE, lambda: Said("resp", f"said_{next(numbers)}"), lambda start, audio: b"frame"
         )
@@ -298,3 +300,88 @@ def test_a_conversation_ends_with_what_was_heard(table):
     narrator = table("narrator")
     narrator.hops(26)
     assert kinds(narrator.agent.close()) == [ItemTruncated, ResponseDone]
+
+
+class Scripted:
+    """An endpoint that says what the test says, when it says it."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[dict[str, str]]] = []
+        self.news: list[Any] = []
+        self.cancelled = 0
+
+    def ask(self, messages: Any) -> "Scripted":
+        self.asked.append([dict(message) for message in messages])
+        return self
+
+    def poll(self) -> list[Any]:
+        news, self.news = self.news, []
+        return news
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def chat() -> Scripted:
+    return Scripted()
+
+
+def ask(assistant: Table, chat: Scripted, text: str, *answer: Any) -> list[Item]:
+    assistant.start(text)
+    assistant.complete(text, text)
+    chat.news = list(answer)
+    return assistant.hops(10)
+
+
+def test_the_assistant_speaks_while_the_answer_still_comes(table, chat):
+    assistant = table("openai", chat=chat)
+    assert assistant.words(ask(assistant, chat, "How are you?", "I am fine.")) == "I am fine."
+    assert [message["role"] for message in chat.asked[0]] == ["system", "user"]
+    chat.news = ["And you?", End()]
+    assert assistant.words(assistant.hops(200)) == " And you?"
+    ask(assistant, chat, "Well.", "Good.", End())
+    assert [message["content"] for message in chat.asked[1][1:]] == [
+        "How are you?",
+        "I am fine. And you?",
+        "Well.",
+    ]
+
+
+def test_the_assistant_remembers_only_what_was_heard(table, chat):
+    assistant = table("openai", chat=chat)
+    ask(assistant, chat, "Count!", TEXTS[0])
+    assistant.hops(16)  # the clock stands at 500 ms
+    assistant.interrupt("b", "That is enough.")
+    assert chat.cancelled == 1
+    assert chat.asked[1][1:] == [
+        {"role": "user", "content": "Count!"},
+        {"role": "assistant", "content": "one two three four five"},
+        {"role": "user", "content": "That is enough."},
+    ]
+
+
+def test_an_answer_that_fails_is_reported_and_the_next_one_comes(table, chat):
+    assistant = table("openai", chat=chat)
+    (error,) = ask(assistant, chat, "Hello?", End("HTTP 500"))
+    assert error.error.code == "agent_failed"
+    assert "HTTP 500" in error.error.message
+    assert assistant.words(ask(assistant, chat, "Hello!", "Here I am.", End())) == "Here I am."
+
+
+def test_who_speaks_before_the_answer_comes_is_answered_instead(table, chat):
+    assistant = table("openai", chat=chat)
+    ask(assistant, chat, "What is")
+    ask(assistant, chat, "the time?", "Noon.", End())
+    assert chat.cancelled == 1
+    assert chat.asked[1][1:] == [{"role": "user", "content": "What is the time?"}]
+    assert assistant.words(assistant.items) == "Noon."
+
+
+def test_the_openai_agent_needs_a_voice_that_says_anything(chat):
+    service = Now(Instant(free=False))
+    with pytest.raises(VoiceError, match="piper"):
+        Company(service, chat=chat)
+    service.close()
