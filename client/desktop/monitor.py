@@ -32,7 +32,8 @@ class MonitorCallback:
 
     def __call__(self, indata: Samples, _frames: int, _time: Any, status: Any) -> None:
         self.blocks += 1
-        self.lost += bool(status) or not self.captured.write(indata)
+        written = self.captured.write(indata)
+        self.lost += bool(status) or not written
         self.stamp = stamp_now(self.captured)
 
 
