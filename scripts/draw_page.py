@@ -29,7 +29,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 SCREENS = {"laptop": (1280, 1000, 1), "phone": (375, 812, 2)}
-COLOURS = 64
+COLOURS = 128
 
 
 def sentence() -> str:
@@ -51,6 +51,7 @@ def picture(browser: Browser, url: str, screen: str, scheme: str) -> bytes:
     )
     page = context.new_page()
     page.add_init_script(path=ECHO_PATH)
+    page.add_init_script("navigator.mediaDevices.enumerateDevices = async () => []")  # no fake loudspeakers
     page.goto(url)
     page.get_by_test_id("start").click()
     page.wait_for_timeout(4000)  # the canceller learns the room

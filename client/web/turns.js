@@ -96,7 +96,7 @@ export class TurnLane {
     for (const { at, text, strong } of [...turn.marks].sort((a, b) => b.at - a.at)) {
       context.fillStyle = strong ? colours.text : colours.soft;
       context.fillRect(x(at), 0, strong ? 2 : 1, ROW);
-      this.#write(text, x(at) + 1, 1, 0.6);
+      this.#write(text, x(at) + 1, 1, 1);
     }
     context.fillStyle = turn.final ? colours.text : colours.soft;
     this.#write(turn.text, from, 2, 0.2);
@@ -109,7 +109,7 @@ export class TurnLane {
   #write(text, x, row, least) {
     const { context } = this;
     const { width } = context.measureText(text);
-    const left = Math.min(x, this.canvas.clientWidth - width - 2);
+    const left = Math.min(x, Math.max(2, this.canvas.clientWidth - width - 2));
     if (text === "" || this.free[row] - left < least * width) return;
     context.save();
     context.beginPath();
