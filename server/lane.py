@@ -141,6 +141,7 @@ class Lane:
     def listen(self, hop: CleanHop, double_talk: bool) -> None:
         """Take a hop back from the canceller."""
         self._sent_ms = 1000 * (hop.start + HOP) // SAMPLE_RATE
+        self._listener.doubts_client = self._timeline.playback_denied
         self._tell(self._listener.process(hop))
         self._out += self._seat.hop()
         if self._config.duplex.cleaned_audio and hop.start > -HOP:
@@ -192,7 +193,8 @@ class Lane:
             case SessionInfo() as info:
                 self._configure(info)
             case Playback() as playback:
-                self._listener.playback(playback.playing, playback.item_id, playback.played_ms)
+                self._timeline.playback(playback.playing)
+                self._listener.playback(playback.playing)
                 self._seat.playback(playback)
             case InputAudioCommit():
                 self._tell(self._listener.commit())

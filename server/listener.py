@@ -79,7 +79,11 @@ class CleanHop:
 
 
 class Listener:
-    """Turns the cleaned audio of one session into events."""
+    """Turns the cleaned audio of one session into events.
+
+    Attributes:
+        doubts_client: What the client says of its playback is not true: the reference decides.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Listener:
             gate: What counts as louder than echo.
             timing: Durations of the endpointer.
         """
+        self.doubts_client = False
         self._settings = settings
         self._turns = turns
         self._scribe = Scribe(recognizer)
@@ -134,7 +139,8 @@ class Listener:
         self._now = hop.start + HOP
         hearing, spoke = self._endpointer.hearing, self._now - self._endpointer.voice_end < _MOMENT
         reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke)
-        playing = reading.ref_active if self._client_plays is None else self._client_plays
+        says = None if self.doubts_client else self._client_plays
+        playing = reading.ref_active if says is None else says
         self._scribe.hear(hop.start, hop.asr, reading)
         if reading.open or not reading.ref_active:
             self._audible_at = self._now
@@ -154,7 +160,7 @@ class Listener:
         self._collect()
         return self._emit()
 
-    def playback(self, playing: bool, item_id: str | None = None, played_ms: float | None = None) -> None:
+    def playback(self, playing: bool) -> None:
         """Believe the client about its loudspeaker from now on, rather than the reference."""
         self._client_plays = playing
 

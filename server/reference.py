@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.clock import SampleClock
-from server.events import AudioGap, ReferenceState
+from server.events import AudioGap
 from server.protocol import AudioFrame, Flag
 from server.resample import alignment, interpolate, make_resampler, reach
 from server.sequence import Piece, Sequencer
@@ -17,41 +15,6 @@ _LONGEST_MS = 2000  # what is kept while the microphone does not ask for it
 _JUMP = 50 * SAMPLE_RATE // 1000  # a larger error is not slewed away but jumped over
 _SLEW = 0.002  # of the error, a hop: a time constant of 10 s
 _MOST_SLEW = 0.05  # samples a hop: 150 ppm
-_SOUND = 1e-4  # -80 dBFS: less is a silent loudspeaker
-_SILENT_MS = 3000
-_MISSING_MS = 1000
-
-
-class ReferenceHealth:
-    """Whether the reference is really there; time is counted by the microphone's samples."""
-
-    def __init__(self) -> None:
-        self._without_ms = inf
-        self._quiet_ms = inf
-        self._waited_ms = 0.0
-
-    @property
-    def state(self) -> ReferenceState | None:
-        """None until there is enough to say."""
-        if self._without_ms > _MISSING_MS:
-            return "missing" if self._waited_ms >= _MISSING_MS else None
-        return "ok" if self._quiet_ms <= _SILENT_MS else "silent"
-
-    @property
-    def missing(self) -> bool:
-        return self._without_ms > _MISSING_MS
-
-    def advance(self, ms: float) -> None:
-        """Count so much microphone audio."""
-        self._without_ms += ms
-        self._quiet_ms += ms
-        self._waited_ms += ms
-
-    def hear(self, ref: Samples | None) -> None:
-        """Take reference audio `(n,)` that arrived; None is silence that was left out."""
-        self._without_ms = 0.0
-        if ref is not None and float(np.max(np.abs(ref), initial=0.0)) > _SOUND:
-            self._quiet_ms = 0.0
 
 
 class FarEnd:

@@ -15,7 +15,8 @@ from server.clock import SampleClock
 from server.events import AudioGap, InputAudioAppend, Reference, ReferenceState
 from server.pcm import from_bytes, to_float
 from server.protocol import AudioFrame, Flag, Kind
-from server.reference import FarEnd, ReferenceHealth
+from server.reference import FarEnd
+from server.reference_health import ReferenceHealth
 from server.resample import alignment, make_resampler
 from server.sequence import Piece, Sequencer
 
@@ -52,7 +53,8 @@ class Timeline:
         self._clock = SampleClock(rate)
         self._far: FarEnd | None = None
         self._health = ReferenceHealth()
-        self._reported: tuple[ReferenceState | None, float | None] = (None, None)
+        self._reported: tuple[ReferenceState | None, str | None] = (None, None)
+        self._reported_drift: float | None = None
         self._resampler = make_resampler(rate, 2)
         self._hops: deque[tuple[int, Samples, bool]] = deque()  # start, (2, 320), restarted
         self._rest = np.zeros((2, 0), np.float32)  # less than a hop
@@ -78,6 +80,15 @@ class Timeline:
         """How much faster the reference's clock runs than the microphone's; None on one clock."""
         return self._far.drift_ppm if self._far else None
 
+    @property
+    def playback_denied(self) -> bool:
+        """The client says that nothing plays, and the reference has sound."""
+        return self._health.denied
+
+    def playback(self, playing: bool) -> None:
+        """Take the client's word for whether its loudspeaker plays."""
+        self._health.claim(playing)
+
     def push(self, frame: AudioFrame) -> list[Report]:
         """Take one frame; return what the peer should know: gaps, and changes of the reference."""
         if self.queued >= FULL_MS * SAMPLE_RATE // 1000 and frame.mic is not None:
@@ -95,9 +106,10 @@ class Timeline:
         if self.queued >= FULL_MS * SAMPLE_RATE // 1000:
             return [self._overflow(start, len(mic))]
         ref = None if event.reference is None else to_float(from_bytes(event.reference))
-        self._health.advance(1000 * len(mic) / self._rate)
+        ms = 1000 * len(mic) / self._rate
+        self._health.advance(ms)
         if ref is not None:
-            self._health.hear(ref)
+            self._health.hear(ref, ms)
         pair = np.stack([mic, np.zeros_like(mic) if ref is None else ref])
         return [*self._take(Piece(start, pair, patient=False)), *self._news()]
 
@@ -119,6 +131,7 @@ class Timeline:
             return None
         self._hops.popleft()
         self.restarted = restarted
+        self._health.compare(pair[0], ref)
         return start, pair[0], ref
 
     def _take_mic(self, frame: AudioFrame) -> list[AudioGap]:
@@ -127,10 +140,11 @@ class Timeline:
             mic = to_float(frame.mic)
         ref = None if frame.ref is None else to_float(frame.ref)
         self._clock.observe(frame.mic_start + frame.samples, self._ms)
-        self._health.advance(1000 * frame.samples / self._rate)
+        ms = 1000 * frame.samples / self._rate
+        self._health.advance(ms)
         if frame.kind == Kind.MIC_REF:
             self._far = None
-            self._health.hear(ref)
+            self._health.hear(ref, ms)
         pair = np.stack([mic, np.zeros_like(mic) if ref is None else ref])
         return self._take(self._piece(frame, frame.mic_start, pair))
 
@@ -138,7 +152,7 @@ class Timeline:
         ref = np.zeros(frame.samples, np.float32) if frame.ref is None else to_float(frame.ref)
         if self._far is None:
             self._far = FarEnd(self._rate, self._clock)
-        self._health.hear(ref)
+        self._health.hear(ref, 1000 * frame.samples / self._rate)
         return self._far.push(frame, self._piece(frame, frame.ref_start, ref[None]), self._ms)
 
     def _piece(self, frame: AudioFrame, start: int, audio: Samples) -> Piece:
@@ -194,13 +208,13 @@ class Timeline:
 
     def _news(self) -> list[Report]:
         """Return the state of the reference if it has changed."""
-        state, drift = self._health.state, self.drift_ppm
+        state, message, drift = self._health.state, self._health.message, self.drift_ppm
         if state is None:
             return []
-        old_state, old_drift = self._reported
-        drifted = drift is not None and (old_drift is None or abs(drift - old_drift) > _NEW_DRIFT_PPM)
-        if state == old_state and not drifted:
+        old = self._reported_drift
+        drifted = drift is not None and (old is None or abs(drift - old) > _NEW_DRIFT_PPM)
+        if (state, message) == self._reported and not drifted:
             return []
-        self._reported = state, drift
+        self._reported, self._reported_drift = (state, message), drift
         at_ms = 1000 * self._sequence.next / self._rate
-        return [Reference(state=state, at_ms=at_ms, drift_ppm=drift)]
+        return [Reference(state=state, at_ms=at_ms, drift_ppm=drift, message=message)]

@@ -279,7 +279,7 @@ class TestPlayback:
 
     def test_the_client_knows_better_whether_it_plays(self, turns: TurnService):
         session = Session(turns, None)
-        session.listener.playback(True, "item_agent", 0.0)
+        session.listener.playback(True)
         session.hear(np.concatenate([silence(0.5), speech("tea"), silence(2)]))
         assert session.of(SpeechStarted)[0].duplex.during_playback
         assert [event.stage for event in session.of(BargeIn)] == ["duck", "commit"]
@@ -287,6 +287,15 @@ class TestPlayback:
         session.hear(np.concatenate([speech("tea"), silence(2)]))
         assert not session.of(SpeechStarted)[1].duplex.during_playback
         assert len(session.of(BargeIn)) == 2
+
+    def test_a_client_whose_word_is_doubted_does_not(self, turns: TurnService):
+        session = Session(turns, None)
+        session.listener.playback(False)
+        session.listener.doubts_client = True
+        near = np.concatenate([silence(4), 0.3 * speech("tea"), silence(2)])
+        session.hear(near, self.agent(len(near) / RATE), leak=0.003)
+        assert session.of(SpeechStarted)[0].duplex.during_playback
+        assert [event.stage for event in session.of(BargeIn)] == ["duck", "commit"]
 
     def test_a_cough_is_regretted(self, turns: TurnService, service: RecognitionService, keeper: Keeper):
         keeper.text = lambda samples: ""

@@ -234,6 +234,33 @@ def test_json_appends_go_on_where_the_audio_ended():
     assert states(reports) == ["ok"]
 
 
+def test_swapped_wires_are_said_in_words():
+    far = np.random.default_rng(3).uniform(-0.3, 0.3, 6 * 16000)
+    near = np.roll(far, 1600) * 0.5
+    _, reports = run(Timeline(16000), pairs(np.stack([far, near])))
+    assert states(reports) == ["ok", "swapped"]
+    assert "swapped" in reports[-1].message
+    assert reports[-1].at_ms < 4000
+    _, reports = run(Timeline(16000), pairs(np.stack([near, far])))
+    assert states(reports) == ["ok"]
+
+
+def test_playback_that_the_reference_contradicts():
+    timeline = Timeline(16000)
+    timeline.playback(True)
+    _, reports = run(timeline, pairs(np.stack([noise(48000)[0], np.zeros(48000)])))
+    assert [(report.state, report.message is None) for report in reports] == [
+        ("silent", True),
+        ("silent", False),
+    ]
+    assert not timeline.playback_denied
+    timeline = Timeline(16000)
+    timeline.playback(False)
+    _, reports = run(timeline, pairs(noise(48000)))
+    assert states(reports) == ["ok", "ok"]
+    assert timeline.playback_denied
+
+
 def test_json_without_reference_is_silence_and_missing():
     timeline = Timeline(24000)
     reports: list[Any] = []
