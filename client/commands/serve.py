@@ -21,6 +21,14 @@ class Agent(StrEnum):
     openai = "openai"
 
 
+_ASR = "Speech recognition (docs/asr.md)"
+
+
+class Hub(StrEnum):
+    modelscope = "modelscope"
+    huggingface = "huggingface"
+
+
 class Asr(StrEnum):
     auto = "auto"
     paraformer = "paraformer"
@@ -49,7 +57,41 @@ def serve(
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     asr: Annotated[
-        Asr | None, typer.Option(help="Recogniser; 'auto' takes paraformer if it is there. [default: auto]")
+        Asr | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            help="Recogniser; 'auto' is paraformer if --asr-model names one that can be had, else whisper. "
+            "[default: auto]",
+        ),
+    ] = None,
+    asr_model: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            metavar="DIR|ID",
+            help="Streaming Paraformer: a directory or a hub id. [default: paraformer-zh-streaming]",
+        ),
+    ] = None,
+    asr_second_pass: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            metavar="DIR|ID|none",
+            help="Offline Paraformer that writes the final text. [default: paraformer-zh; none beside a "
+            "directory]",
+        ),
+    ] = None,
+    asr_punctuation: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            metavar="DIR|ID|none",
+            help="Punctuation of the final text. [default: ct-punc; none beside a directory]",
+        ),
+    ] = None,
+    asr_hub: Annotated[
+        Hub | None,
+        typer.Option(rich_help_panel=_ASR, help="Where ids come from. [default: modelscope]"),
     ] = None,
     agent: Annotated[
         Agent | None, typer.Option(help="Who speaks in sessions that do not choose. [default: none]")
@@ -74,6 +116,10 @@ def serve(
         port=port,
         tls=tls,
         asr=asr,
+        asr_model=asr_model,
+        asr_second_pass=asr_second_pass,
+        asr_punctuation=asr_punctuation,
+        asr_hub=asr_hub,
         agent=agent,
         aec_model=model,
         tls_certificate=cert,
