@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from server.admission import RETRY_AFTER_S, Refusal
+from server.asr.process import give_up_loading
 from server.engine import Engine, EngineThread
 from server.lane import Lane
 from server.metrics import Metrics
@@ -91,6 +92,9 @@ class Service:
     async def stop(self) -> None:
         """End the threads."""
         if self._loading is not None:
+            while not self._loading.done():
+                give_up_loading()
+                await asyncio.wait([self._loading], timeout=0.2)
             await self._loading
         if self._thread is not None:
             await asyncio.to_thread(self._thread.stop)

@@ -39,17 +39,18 @@ class Asr(StrEnum):
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on; 0.0.0.0 for the whole network. [default: 127.0.0.1]"),
+        typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.", show_default="127.0.0.1"),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the page and of the socket. [default: 8080]")
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the page and of the socket.", show_default="8080"),
     ] = None,
     tls: Annotated[
         bool | None,
         typer.Option(
             "--tls/--no-tls",
-            help="https and wss, which a phone needs; without --host on all addresses. "
-            "[default: where other machines can reach it]",
+            help="https and wss, which a phone needs; without --host on all addresses.",
+            show_default="where other machines can reach it",
         ),
     ] = None,
     cert: Annotated[
@@ -60,8 +61,8 @@ def serve(
         Asr | None,
         typer.Option(
             rich_help_panel=_ASR,
-            help="Recogniser; 'auto' is paraformer if --asr-model names one that can be had, else whisper. "
-            "[default: auto]",
+            help="Recogniser; 'auto' is paraformer if --asr-model names one that can be had, else whisper.",
+            show_default="auto",
         ),
     ] = None,
     asr_model: Annotated[
@@ -69,7 +70,8 @@ def serve(
         typer.Option(
             rich_help_panel=_ASR,
             metavar="DIR|ID",
-            help="Streaming Paraformer: a directory or a hub id. [default: paraformer-zh-streaming]",
+            help="Streaming Paraformer: a directory or a hub id.",
+            show_default="paraformer-zh-streaming",
         ),
     ] = None,
     asr_second_pass: Annotated[
@@ -77,8 +79,8 @@ def serve(
         typer.Option(
             rich_help_panel=_ASR,
             metavar="DIR|ID|none",
-            help="Offline Paraformer that writes the final text. [default: paraformer-zh; none beside a "
-            "directory]",
+            help="Offline Paraformer that writes the final text.",
+            show_default="paraformer-zh; none beside a directory",
         ),
     ] = None,
     asr_punctuation: Annotated[
@@ -86,15 +88,16 @@ def serve(
         typer.Option(
             rich_help_panel=_ASR,
             metavar="DIR|ID|none",
-            help="Punctuation of the final text. [default: ct-punc; none beside a directory]",
+            help="Punctuation of the final text.",
+            show_default="ct-punc; none beside a directory",
         ),
     ] = None,
     asr_hub: Annotated[
         Hub | None,
-        typer.Option(rich_help_panel=_ASR, help="Where ids come from. [default: modelscope]"),
+        typer.Option(rich_help_panel=_ASR, help="Where ids come from.", show_default="modelscope"),
     ] = None,
     agent: Annotated[
-        Agent | None, typer.Option(help="Who speaks in sessions that do not choose. [default: none]")
+        Agent | None, typer.Option(help="Who speaks in sessions that do not choose.", show_default="none")
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")

@@ -25,6 +25,7 @@ from server.asr.child import Call, Fault, Models, Ready, run
 from server.asr.contract import RecognizerAway, RecognizerError, RecognizerLost, Transcript
 
 _LOST = "the recogniser's process ended during the utterance"
+_LOADING = "asr, loading"
 _LOOK_S = 0.5  # between two looks at a process
 _SAY_S = 10.0  # between two words about a long loading
 
@@ -180,7 +181,7 @@ class ProcessRecognizer:
     def _start(self) -> tuple[SpawnProcess, Connection | None, Ready]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=run, args=(theirs, self._models), name="asr", daemon=True)
+        process = context.Process(target=run, args=(theirs, self._models), name=_LOADING, daemon=True)
         process.start()
         theirs.close()  # so that its end is the end of the pipe
         try:
@@ -196,6 +197,7 @@ class ProcessRecognizer:
         if isinstance(answer, Fault):
             process.join()
             raise RecognizerError(answer.message)
+        process.name = "asr"
         self.starts += 1
         return process, ours, answer
 
@@ -210,6 +212,16 @@ class ProcessRecognizer:
             if look % words == 0:
                 logger.info("still loading %s after %g s", self._models.name, look * _LOOK_S)
         raise RecognizerError(f"{self._models.name} was not there after {self._patience.load:g} s")
+
+
+def give_up_loading() -> None:
+    """End the processes that have not loaded their models yet: whoever waits for them gets an error.
+
+    A service that is told to stop does not wait for a download.
+    """
+    for process in multiprocessing.active_children():
+        if process.name == _LOADING:
+            process.kill()
 
 
 class RemoteUtterance:
