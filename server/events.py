@@ -328,6 +328,17 @@ class TranscriptDelta(_FromServer):
     duplex: Within
 
 
+class OutputAudioDelta(_FromServer):
+    """The agent's voice, as base64, for a client that sends its own audio so."""
+
+    type: Literal["response.output_audio.delta"] = "response.output_audio.delta"
+    response_id: str
+    item_id: str
+    output_index: int = 0
+    content_index: int = 0
+    delta: str
+
+
 class Heard(Part):
     """The words of the item that the person has heard."""
 
@@ -364,6 +375,7 @@ ServerEvent = Annotated[
     | ResponseCreated
     | ResponseDone
     | TranscriptDelta
+    | OutputAudioDelta
     | ItemTruncated,
     Field(discriminator="type"),
 ]

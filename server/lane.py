@@ -12,6 +12,7 @@ from typing import Protocol
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.agents.company import Company
+from server.agents.host import Host
 from server.agents.said import Said
 from server.agents.seat import Seat
 from server.asr import RecognitionService
@@ -22,6 +23,7 @@ from server.events import (
     InputAudioAppend,
     InputAudioClear,
     InputAudioCommit,
+    OutputAudioDelta,
     Playback,
     ServerEvent,
     SessionUpdated,
@@ -29,7 +31,7 @@ from server.events import (
 from server.inbox import Arrival, Inbox
 from server.listener import CleanHop, Listener, ListenerSettings
 from server.outbox import Close, Item
-from server.pcm import Pcm
+from server.pcm import Pcm, to_base64
 from server.protocol import AudioFrame, encode_agent, encode_cleaned
 from server.session_config import SessionConfig, SessionInfo
 from server.stats import StatsClock
@@ -91,12 +93,14 @@ class Lane:
         new_item_id = partial(_named, f"item_{session_id}", count(1))
         new_response_id = partial(_named, f"resp_{session_id}", count(1))
         self._listener = Listener(ListenerSettings.of(config), turns, recognition, new_item_id)
-        self._seat = Seat(
-            company,
-            recognition is not None,
+        host = Host(
             lambda: Said(new_response_id(), new_item_id()),
-            self._voiced,
+            self._carry,
+            self._listener.playing,
+            self._listener.harmless,
         )
+        self._seat = Seat(company, recognition is not None, host)
+        self._in_text = False  # audio comes as JSON, and so it goes
         self._timeline = Timeline(config.rate)
         self._config = config
         self._stats = StatsClock(config.duplex.stats_hz)
@@ -189,6 +193,7 @@ class Lane:
                 self._next_seq = (frame.seq + 1) % (1 << 32)
                 self._out += self._timeline.push(frame)
             case InputAudioAppend() as append:
+                self._in_text = True
                 self._out += self._timeline.append(append)
             case SessionInfo() as info:
                 self._configure(info)
@@ -214,8 +219,12 @@ class Lane:
         self._set_betas()
         self._out.append(SessionUpdated(session=info))
 
-    def _voiced(self, start: int, audio: Pcm) -> bytes:
-        return encode_agent(start, self._next_sent(), audio, self._sent_ms)
+    def _carry(self, said: Said, audio: Pcm) -> Item:
+        if self._in_text:
+            return OutputAudioDelta(
+                response_id=said.response_id, item_id=said.item_id, delta=to_base64(audio)
+            )
+        return encode_agent(said.sent, self._next_sent(), audio, self._sent_ms)
 
     def _cleaned(self, hop: CleanHop) -> bytes:
         before = max(-hop.start, 0)  # samples that lie before the microphone's first

@@ -33,7 +33,7 @@ from server.events import (
     TranscriptionCompleted,
     TranscriptionDelta,
 )
-from server.floor import Floor
+from server.floor import Claim, Floor
 from server.gate import EchoGate, GateConfig
 from server.history import History
 from server.listener_settings import ListenerSettings
@@ -171,6 +171,10 @@ class Listener:
             text: All of the sentence or passage that begins to play; None: nothing, or not known.
         """
         self._floor.playing(text)
+
+    def harmless(self, text: str) -> bool:
+        """Say of the words of a turn that they only agree, or are the agent's own, or are none."""
+        return self._floor.claim(text) in (Claim.NOTHING, Claim.HARMLESS)
 
     def commit(self) -> list[ServerEvent]:
         """End the turn now; an error if there is none."""

@@ -37,6 +37,11 @@ def from_bytes(audio: bytes | memoryview) -> Pcm:
     return np.frombuffer(audio, "<i2").astype(np.int16, copy=False)
 
 
+def to_base64(pcm: Pcm) -> str:
+    """Return little-endian samples as base64."""
+    return base64.b64encode(pcm.astype("<i2").tobytes()).decode()
+
+
 def to_float(pcm: Pcm) -> Samples:
     """Return samples in [-1, 1)."""
     return pcm.astype(np.float32) / np.float32(32768)

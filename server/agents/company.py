@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from server.agents.assistant import Assistant
 from server.agents.character import Character
 from server.agents.chat import ChatService, Endpoint
 from server.agents.conversation import Conversation, Memory
+from server.agents.host import Host
 from server.agents.narrator import Narrator
 from server.agents.parrot import Parrot
-from server.agents.said import Said
 from server.agents.sentences import split
 from server.agents.speaker import Speaker
 from server.agents.texts import NARRATION
 from server.agents.voices import VoiceError, load_voice
 from server.agents.voicing import VoiceService
-from server.pcm import Pcm
 from server.session_config import AgentName
 from server.settings import Settings
 
@@ -62,28 +61,20 @@ class Company:
         """The voice, for people."""
         return self._voices.voice.name
 
-    def meet(
-        self,
-        name: AgentName,
-        rate: int,
-        new_response: Callable[[], Said],
-        encode: Callable[[int, Pcm], bytes],
-        on_text: Callable[[str], None] = lambda text: None,
-    ) -> Conversation | None:
+    def meet(self, name: AgentName, rate: int, host: Host) -> Conversation | None:
         """Begin a conversation with an agent; None for `none`.
 
         Args:
             name: One of `names`.
             rate: On the wire, Hz.
-            new_response: Names a response and its item.
-            encode: Makes a binary message of a frame and its first sample's index within the item.
-            on_text: Told the words of each sentence that begins.
+            host: The session.
         """
         if name == "none":
             return None
-        memory = Memory(new_response)
-        speaker = Speaker(self._voices, rate, encode, memory.begin, on_text)
-        return Conversation(self._character(name, speaker, memory), speaker, memory, rate)
+        memory = Memory(host.new_response)
+        speaker = Speaker(self._voices, rate, host.carry, memory.begin, host.says)
+        character = self._character(name, speaker, memory)
+        return Conversation(character, speaker, memory, rate, host.harmless)
 
     def close(self) -> None:
         """End the workers."""

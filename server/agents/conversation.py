@@ -57,12 +57,30 @@ class Conversation:
         transcribes: Turns get transcripts; without them a turn is over when it is committed.
     """
 
-    def __init__(self, character: Character, speaker: Speaker, memory: Memory, rate: int) -> None:
+    def __init__(
+        self,
+        character: Character,
+        speaker: Speaker,
+        memory: Memory,
+        rate: int,
+        harmless: Callable[[str], bool] = lambda text: not text,
+    ) -> None:
+        """Let the character begin.
+
+        Args:
+            character: Decides what is said.
+            speaker: Says it.
+            memory: Keeps it.
+            rate: On the wire, Hz.
+            harmless: Says of words that were heard over the agent that they want nothing.
+        """
         self.memory = memory
         self.transcribes = True
         self._character = character
         self._speaker = speaker
         self._rate = rate
+        self._harmless = harmless
+        self._interrupted = False  # whoever has the floor took it from the agent
         self._floor: str | None = None  # the item of the person who has it
         self._overheard: tuple[str, str] | None = None  # a turn that was over before it was an interruption
         self._out: list[Item] = []
@@ -133,6 +151,7 @@ class Conversation:
     def _interrupt(self, item_id: str) -> None:
         if self._speaker.said is not None:
             self._silence()
+            self._interrupted = True
         self._floor = item_id
         if self._overheard is not None and self._overheard[0] == item_id:
             self._understand(*self._overheard)
@@ -143,15 +162,17 @@ class Conversation:
         self._character.interrupted(rest)
 
     def _understand(self, item_id: str, text: str | None) -> None:
-        """Take a person's turn that is over; "" is a turn without words, None one with unknown words."""
+        """Take a person's turn that is over; "" is a turn without words, None one of unknown words."""
         if self._floor is None:
             self._overheard = (item_id, text) if text else None  # said over the agent, which went on
             return
+        if text and self._interrupted and self._harmless(text):
+            text = ""
         if text:
             self.memory.spoken.append(text)
         if self._floor != item_id:
             return  # an earlier turn: the newest is answered
-        self._floor = None
+        self._floor, self._interrupted = None, False
         if text == "":
             if not self._speaker.busy:
                 self._character.resume()

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from server.agents.company import Company
 from server.agents.conversation import Conversation
-from server.agents.said import Said
+from server.agents.host import Host
 from server.events import ErrorBody, ErrorEvent, ItemTruncate, Playback, ResponseCancel, ServerEvent
 from server.outbox import Item
-from server.pcm import Pcm
 from server.session_config import AgentName, SessionConfig
 
 
 class Seat:
     """Passes on what concerns the agent, if there is one."""
 
-    def __init__(
-        self,
-        company: Company | None,
-        transcribes: bool,
-        new_response: Callable[[], Said],
-        encode: Callable[[int, Pcm], bytes],
-    ) -> None:
+    def __init__(self, company: Company | None, transcribes: bool, host: Host) -> None:
         """Begin empty.
 
         Args:
             company: The agents; None for a service without.
             transcribes: There is a recogniser.
-            new_response: Names a response and its item.
-            encode: Makes a binary message of a frame and its first sample's index within the item.
+            host: The session.
         """
         self._company = company
         self._transcribes = transcribes
-        self._new_response = new_response
-        self._encode = encode
+        self._host = host
         self._who: tuple[AgentName, int] = ("none", 0)
         self._agent: Conversation | None = None
 
@@ -45,7 +36,7 @@ class Seat:
         if who != self._who and self._company is not None:
             out = self.close()
             self._who = who
-            self._agent = self._company.meet(*who, self._new_response, self._encode)
+            self._agent = self._company.meet(*who, self._host)
         if self._agent is not None:
             self._agent.transcribes = self._transcribes and config.audio.input.transcription is not None
         return out

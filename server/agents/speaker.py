@@ -63,26 +63,26 @@ class Speaker:
         self,
         voicing: Voicing,
         rate: int,
-        encode: Callable[[int, Pcm], bytes],
+        carry: Callable[[Said, Pcm], Item],
         begin: Callable[[], Said],
-        on_text: Callable[[str], None] = lambda text: None,
+        says: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Begin silent.
 
         Args:
             voicing: Makes sound of text.
             rate: On the wire, Hz.
-            encode: Makes a binary message of a frame, given its first sample's index within the item.
+            carry: Makes a message of the next frame of a response.
             begin: Names a new response and its item.
-            on_text: Told the words of each piece when its sound begins to be sent.
+            says: Told the words of each piece when its sound begins to be sent.
         """
         self.said: Said | None = None
         self._voicing = voicing
         self._rate = rate
         self._frame = rate * FRAME_MS // 1000
-        self._encode = encode
+        self._carry = carry
         self._begin = begin
-        self._on_text = on_text
+        self._says = says
         self._waiting: deque[_Waiting] = deque()
         self._open = False  # more pieces may be added to the response
         self._spoken: deque[tuple[int, Piece]] = deque()  # where each began, for who goes on later
@@ -201,7 +201,7 @@ class Speaker:
         kept = self.heard - _KEPT_S * self._rate
         while len(self._spoken) > 1 and self._spoken[1][0] < kept:
             self._spoken.popleft()
-        self._on_text(piece.text)
+        self._says(piece.text)
         delta = self.said.begin(piece.text, len(self._audio))
         span = Within(start_ms=self._ms(start), end_ms=self._ms(start + len(self._audio)))
         said = self.said
@@ -210,8 +210,8 @@ class Speaker:
         )
         return out
 
-    def _next_frame(self, said: Said) -> bytes:
-        frame = self._encode(said.sent, self._audio[: self._frame])
+    def _next_frame(self, said: Said) -> Item:
+        frame = self._carry(said, self._audio[: self._frame])
         self._audio = self._audio[self._frame :]
         said.sent += self._frame
         self._ahead += 1

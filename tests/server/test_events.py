@@ -46,6 +46,7 @@ SERVER_TYPES = {
     "response.created",
     "response.done",
     "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
 }
 CLIENT_TYPES = {
     "session.update",

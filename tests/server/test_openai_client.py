@@ -12,6 +12,8 @@ import soxr
 from openai import AsyncOpenAI
 from openai.types.realtime import RealtimeServerEvent
 
+from server.agents.texts import NARRATION
+
 DATA = Path(__file__).parents[1] / "data"
 RATE = 24_000  # the client's default
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -21,6 +23,11 @@ SERVER_VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, 
 @pytest.fixture(scope="module")
 def whisper(start_servers: Any) -> Any:
     return start_servers(asr="whisper", token="sk-secret")
+
+
+@pytest.fixture(scope="module")
+def narrator(start_servers: Any) -> Any:
+    return start_servers(agent="narrator", agent_voice="shipped", token="sk-secret")
 
 
 def client_of(server: Any, key: str = "sk-secret") -> AsyncOpenAI:
@@ -57,7 +64,7 @@ async def until(connection: Any, kind: str) -> list[RealtimeServerEvent]:
     async with asyncio.timeout(60):
         while not events or events[-1].type != kind:
             event = await connection.recv()
-            if not event.type.startswith("duplex."):
+            if event.type == kind or not event.type.startswith("duplex."):
                 events.append(event)
     return events
 
@@ -97,6 +104,28 @@ async def test_the_client_ends_its_own_turns(whisper: Any):
         events = await until(connection, f"{TRANSCRIPTION}.completed")
         assert "input_audio_buffer.committed" in [event.type for event in events]
         assert "green tea" in events[-1].transcript.lower()
+
+
+async def test_an_agent_is_heard(narrator: Any):
+    async with client_of(narrator).realtime.connect(model="gpt-realtime") as connection:
+        await until(connection, "session.created")
+        silence = base64.b64encode(bytes(2 * RATE // 10)).decode()
+        events: list[RealtimeServerEvent] = []
+        for _ in range(600):  # a minute of it at the most
+            await connection.input_audio_buffer.append(audio=silence)
+            await connection.send({"type": "duplex.ping"})
+            events += await until(connection, "duplex.pong")
+            if sum(event.type == "response.output_audio.delta" for event in events) > 100:
+                break
+        await connection.response.cancel()
+        events += await until(connection, "response.done")
+
+    voice = b"".join(base64.b64decode(event.delta) for event in events if "audio.delta" in event.type)
+    assert np.abs(np.frombuffer(voice, "<i2")).max() > 3000
+    words = "".join(event.delta for event in events if "audio_transcript.delta" in event.type)
+    assert " ".join(NARRATION).startswith(words)
+    assert next(event for event in events if event.type == "response.created").response.id
+    assert events[-1].response.status == "cancelled"
 
 
 async def test_what_is_not_here_is_said_and_the_session_goes_on(whisper: Any):

@@ -10,6 +10,7 @@ import pytest
 from server.agents.chat import End
 from server.agents.company import Company
 from server.agents.conversation import Conversation
+from server.agents.host import Host
 from server.agents.said import Said
 from server.agents.texts import GO_ON, HEARD, NARRATION, STOPPED
 from server.agents.voices import VoiceError
@@ -63,9 +64,12 @@ class Table:
         numbers = count(1)
         self.service = Now(Instant(free))
         company = Company(self.service, TEXTS if free else NARRATION, chat, "Be kind.")
-        agent = company.meet(
-            name, RATE, lambda: Said("resp", f"said_{next(numbers)}"), lambda start, audio: b"frame"
+        host = Host(
+            lambda: Said("resp", f"said_{next(numbers)}"),
+            lambda said, audio: b"frame",
+            harmless=lambda text: text in ("", "Mhm."),
         )
+        agent = company.meet(name, RATE, host)
         assert agent is not None
         self.agent: Conversation = agent
         self.items: list[Item] = []
@@ -148,6 +152,17 @@ def test_an_interruption_without_words_was_none(table):
     narrator.hops(26)
     narrator.interrupt("person", "")
     assert narrator.words(narrator.hops(5)) == "six seven eight nine ten"
+
+
+def test_words_that_want_nothing_are_an_interruption_only_of_nobody(table):
+    narrator = table("narrator")
+    narrator.hops(26)
+    narrator.interrupt("a", "Mhm.")
+    assert narrator.words(narrator.hops(5)) == "six seven eight nine ten"
+    parrot = table("parrot")
+    parrot.start("b")
+    parrot.complete("b", "Mhm.")
+    assert parrot.words(parrot.hops(5)) == "You said: Mhm."
 
 
 def test_what_is_dropped_was_no_interruption_either(table):

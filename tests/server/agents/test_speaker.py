@@ -50,7 +50,7 @@ class Stage:
         self.speaker = Speaker(
             self.voices,
             RATE,
-            lambda start, audio: encode_agent(start, 0, audio, 0),
+            lambda said, audio: encode_agent(said.sent, 0, audio, 0),
             lambda: Said(f"resp_{next(numbers)}", "item"),
             self.texts.append,
         )
