@@ -12,7 +12,7 @@ import { describe } from "./words.js";
 const at = (id) => document.getElementById(id);
 
 const view = new View();
-const comparison = new Comparison(at("comparison"));
+const comparison = new Comparison(at("comparison"), (ms) => captions.follow(ms));
 const captions = new Captions(at("captions"), (ms) => comparison.playFrom(ms));
 const scope = new Scope({ mic: at("mic-scope"), ref: at("ref-scope"), cleaned: at("cleaned-scope"), turns: at("turns") });
 const display = new Display(view, captions, scope.turns);
@@ -46,6 +46,7 @@ function receive(from, event, ms) {
   const { cleanedMs, roundTripMs } = from.latency;
   view.latency(cleanedMs, roundTripMs, from.audio?.latencyMs);
   at("download").disabled = from.recorder.length === 0;
+  if (from.recorder.full) view.notice("recording", "The recording is full after half an hour; the session goes on.");
 }
 
 async function start() {
@@ -64,6 +65,17 @@ async function start() {
     if (!(error instanceof AudioError)) console.error(error);
     await fail(mine, error.message);
   }
+}
+
+/** The first tap waits for the last words, the second one does not. */
+async function stop() {
+  const mine = call;
+  if (!mine.finishing) {
+    mine.finishing = true;
+    view.status("busy", "Finishing");
+    await mine.finish();
+  }
+  if (call === mine) await end("idle", "Stopped");
 }
 
 async function fail(failed, message) {
@@ -105,7 +117,7 @@ async function save() {
 
 offerAgents();
 at("start").addEventListener("click", start);
-at("stop").addEventListener("click", () => end("idle", "Stopped"));
+at("stop").addEventListener("click", stop);
 at("download").addEventListener("click", save);
 at("agents").addEventListener("change", () => call?.choose(chosen("agent")));
 at("outputs").addEventListener("change", ({ target }) => call?.playOn(target.value));

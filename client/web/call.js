@@ -10,6 +10,7 @@ import { Recorder } from "./recorder.js";
 import { ScreenLock } from "./screen_lock.js";
 
 const CLIP = new URL("agent.mp3", import.meta.url).href;
+const LAST_WORDS_MS = 3000;
 const SERVICE_AGENTS = ["narrator", "parrot", "openai"];
 
 export class Call {
@@ -31,6 +32,7 @@ export class Call {
     this.recorder = new Recorder(RATE);
     this.latency = new Latency(FRAME);
     this.screen = new ScreenLock();
+    this.turns = new Map(); // item id -> whether the person still speaks; gone once its words are known
     this.over = false;
   }
 
@@ -55,16 +57,27 @@ export class Call {
     });
   }
 
-  /** End it and let go of the microphone; may be called at any time and twice. */
+  /** Let go of the microphone, wait a moment for the words of turns that are open, and end it. */
+  async finish() {
+    this.agent?.stop();
+    await this.#release();
+    if (this.connection?.ready && this.turns.size > 0) {
+      const speaks = [...this.turns.values()].includes(true);
+      if (speaks) this.connection.sendEvent({ type: "input_audio_buffer.commit" });
+      await new Promise((done) => {
+        this.onSettled = done;
+        setTimeout(done, LAST_WORDS_MS);
+      });
+    }
+    await this.stop();
+  }
+
+  /** End it at once; may be called at any time and twice. */
   async stop() {
     this.over = true;
     this.agent?.stop();
     this.connection?.close();
-    if (this.stream) closeMicrophone(this.stream);
-    this.screen.release();
-    const audio = this.audio;
-    this.audio = undefined;
-    await audio?.close();
+    await this.#release();
   }
 
   /** Let another voice talk. */
@@ -102,6 +115,14 @@ export class Call {
       onGone: () => this.#changeMicrophone(),
       onMuted: (muted) => this.page.onNotice("muted", muted ? "The system has muted the microphone." : ""),
     });
+  }
+
+  async #release() {
+    if (this.stream) closeMicrophone(this.stream);
+    this.screen.release();
+    const audio = this.audio;
+    this.audio = undefined;
+    await audio?.close();
   }
 
   /** The microphone was unplugged: go on with another one if there is one. */
@@ -143,7 +164,10 @@ export class Call {
   #ready(how) {
     this.page.onStatus("live", "Listening");
     this.page.onNotice("network", how === "replaced" ? "The service did not know the session any more: a new one goes on." : "");
-    if (how === "replaced") this.page.onReplaced();
+    if (how === "replaced") {
+      this.turns.clear();
+      this.page.onReplaced();
+    }
     if (how === "resumed" && this.agent) this.agent.report();
     else this.#raise();
   }
@@ -180,6 +204,14 @@ export class Call {
     if (event.type === "duplex.pong") this.latency.pong(event, performance.now());
     this.recorder.addEvent(event);
     this.agent?.receive(event);
+    this.#followTurn(event);
     this.page.onEvent(event, (1000 * this.connection.sent) / RATE);
+  }
+
+  #followTurn({ type, item_id: item }) {
+    if (type === "input_audio_buffer.speech_started") this.turns.set(item, true);
+    else if (type === "input_audio_buffer.speech_stopped") this.turns.set(item, false);
+    else if (/transcription\.(completed|failed)$/.test(type)) this.turns.delete(item);
+    if (this.turns.size === 0) this.onSettled?.();
   }
 }

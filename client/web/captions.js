@@ -14,6 +14,22 @@ function element(name, className, text = "") {
   return made;
 }
 
+/** Cut a text at the words that have times: return its pieces, and the words with the elements they are in. */
+function split(text, words) {
+  const [pieces, timed] = [[], []];
+  let at = 0;
+  for (const { word, ...times } of words) {
+    const bare = word.trim();
+    const found = text.toLowerCase().indexOf(bare.toLowerCase(), at);
+    if (bare === "" || found < 0) continue; // the text is spelt in another way
+    const made = element("span", "word", text.slice(found, found + bare.length));
+    pieces.push(text.slice(at, found), made);
+    timed.push({ ...times, element: made });
+    at = found + bare.length;
+  }
+  return [[...pieces, text.slice(at)], timed];
+}
+
 export class Captions {
   /**
    * @param {HTMLElement} list an `ol`; each turn becomes an item of it
@@ -44,15 +60,33 @@ export class Captions {
     turn.time.title = `until ${clock(endMs)}`;
   }
 
-  /** The truth about a turn; a turn without words is taken away. */
-  final(itemId, text) {
+  /**
+   * The truth about a turn; a turn without words is taken away.
+   *
+   * @param {{word: string, start_ms: number, end_ms: number}[]} words with their times, where they are known
+   */
+  final(itemId, text, words) {
     const turn = this.#turn(itemId);
     if (text.trim() === "") {
       this.#remove(itemId);
       return;
     }
-    turn.text.textContent = text.trim();
+    const [pieces, timed] = split(text.trim(), words);
+    turn.words = timed;
+    turn.text.replaceChildren(...pieces);
     this.#settle(turn);
+  }
+
+  end(itemId, endMs) {
+    this.#turn(itemId).endMs = endMs;
+  }
+
+  /** Show which turn, and which word, is heard at a moment. */
+  follow(ms) {
+    for (const { item, startMs, endMs, words = [] } of this.turns.values()) {
+      item.classList.toggle("now", startMs <= ms && ms < endMs);
+      for (const word of words) word.element.classList.toggle("now", word.start_ms <= ms && ms < word.end_ms);
+    }
   }
 
   failed(itemId, message) {

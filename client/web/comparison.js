@@ -3,13 +3,15 @@
 export class Comparison {
   /**
    * @param {HTMLElement} section holds an `audio` element and radio buttons named `track`
+   * @param {(ms: number) => void} onMoment told where it plays, a few times a second
    */
-  constructor(section) {
+  constructor(section, onMoment) {
     this.section = section;
     this.player = section.querySelector("audio");
     this.choices = [...section.querySelectorAll("input[name=track]")];
     this.urls = {};
     for (const choice of this.choices) choice.addEventListener("change", () => this.#switch());
+    this.player.addEventListener("timeupdate", () => onMoment(1000 * this.player.currentTime));
     this.clear();
   }
 

@@ -81,6 +81,7 @@ const shown = {
   "input_audio_buffer.speech_stopped"(page, { item_id: item, audio_end_ms: at, duplex }) {
     page.view.vad(false);
     page.view.bargeIn("");
+    page.captions.end(item, at);
     page.captions.note(item, `turn ended: ${endpoint(duplex)}`);
     page.turns.end(item, at, duplex.reason.replaceAll("_", " "));
   },
@@ -102,8 +103,8 @@ const shown = {
     page.turns.words(item, text, false);
   },
 
-  [`${TRANSCRIPTION}.completed`](page, { item_id: item, transcript }) {
-    page.captions.final(item, transcript);
+  [`${TRANSCRIPTION}.completed`](page, { item_id: item, transcript, words }) {
+    page.captions.final(item, transcript, words ?? []);
     page.turns.words(item, transcript.trim(), true);
   },
 

@@ -21,12 +21,16 @@ class Track {
     this.piece = new Int16Array(PIECE_SECONDS * rate);
     this.filled = 0;
     this.end = 0; // one past the last sample
+    this.full = false; // something was left out at its end
   }
 
   /** Add every `step`-th sample from `first` on, as audio that begins at sample `start`. */
   add(start, audio, first, step) {
     const samples = audio.length / step;
-    if (start + samples > this.limit) return;
+    if (start + samples > this.limit) {
+      this.full = true;
+      return;
+    }
     while (this.end < start) this.#push(0);
     for (let i = this.end - start; i < samples; i++) this.#push(audio[first + step * i]);
   }
@@ -77,6 +81,11 @@ export class Recorder {
   /** Samples that every file has. */
   get length() {
     return this.tracks.mic.end;
+  }
+
+  /** The recording has reached its longest, and goes on no more. */
+  get full() {
+    return this.tracks.mic.full;
   }
 
   /** Return one track as a WAV file; all tracks are of one length. */

@@ -17,7 +17,7 @@ class Spectrogram {
     canvas.height = BANDS;
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.ring = new OffscreenCanvas(COLUMNS, BANDS);
+    this.ring = Object.assign(document.createElement("canvas"), { width: COLUMNS, height: BANDS });
     this.ringContext = this.ring.getContext("2d", { willReadFrequently: true });
     this.column = this.ringContext.createImageData(1, BANDS);
     this.spectrum = new Spectrum();
@@ -29,9 +29,11 @@ class Spectrogram {
     if (column < this.end) return;
     this.#clear(Math.max(this.end, column - COLUMNS), column);
     const bands = this.spectrum.push(audio, first, 2);
+    const { data } = this.column;
     for (let band = 0; band < BANDS; band++) {
-      const strength = Math.max(0, Math.min(1, (bands[band] - FLOOR_DB) / RANGE_DB));
-      this.column.data.set([...this.colour, 255 * strength], 4 * (BANDS - 1 - band));
+      const pixel = 4 * (BANDS - 1 - band);
+      for (let i = 0; i < 3; i++) data[pixel + i] = this.colour[i];
+      data[pixel + 3] = (255 * (bands[band] - FLOOR_DB)) / RANGE_DB; // clamped by the array
     }
     this.ringContext.putImageData(this.column, column % COLUMNS, 0);
     this.end = column + 1;

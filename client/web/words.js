@@ -15,7 +15,9 @@ export function describe(event) {
     case "input_audio_buffer.speech_stopped":
       return endpoint(event.duplex);
     case "duplex.barge_in":
-      return `${event.stage} after ${Math.round(event.audio_ms)} ms of speech`;
+      return `${event.stage} after ${Math.round(event.audio_ms)} ms of ${event.reason ?? "speech"}`;
+    case "duplex.false_interruption":
+      return (event.reason ?? "").replaceAll("_", " ");
     case "duplex.reference":
       return [event.state, event.message].filter(Boolean).join(": ");
     case "duplex.gap":

@@ -37,6 +37,7 @@ def test_the_agents_echo_is_found_and_a_person_is_heard_over_it(page, open_page,
     speak_until_heard(page)
     expect(element(page, "captions").get_by_text("The person is heard.").first).to_be_visible(timeout=SLOWLY)
     expect(element(page, "captions")).to_contain_text("turn ended: ")
+    expect(element(page, "events")).to_contain_text("barge_in")
     expect(element(page, "events")).to_contain_text("speech_stopped")
     assert not complaints
 
@@ -131,6 +132,19 @@ def test_a_session_can_be_started_again_and_keeps_the_screen_on(page, open_page,
         eventually(page, "status", "Stopped")
         page.wait_for_function("locks.every((lock) => lock.released)")
         assert page.evaluate("locks.length") == started
+    assert not complaints
+
+
+def test_stop_waits_for_the_words_of_an_open_turn(page, open_page, complaints):
+    page.add_init_script(path=ECHO_PATH)
+    open_page(load=lambda settings: assemble_models(settings, Scripted()))
+    choose_agent(page, "Silence")
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    speak_until_heard(page)
+    element(page, "stop").click()
+    eventually(page, "status", "Stopped")
+    expect(element(page, "captions")).to_contain_text("The person is heard.")
     assert not complaints
 
 
