@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from client.agent_voice import AgentVoice
 from client.cleaned import CleanedAudio
 from client.wire import FRAME_MS, SUBPROTOCOL, Frame, Kind, Numbering, pack, to_int16, unpack
 
@@ -68,6 +69,7 @@ class DuplexClient:
         self.url = url
         self.rate = rate
         self.cleaned = CleanedAudio()
+        self.agent = AgentVoice(rate)  # for a session with an agent of the server: what to play
         self.session: Event = {}  # the server's description of it
         self.greeting: list[Event] = []  # the events that came before the iteration starts
         self.acked_seq = 0
@@ -218,11 +220,14 @@ class DuplexClient:
         if frame.kind == Kind.CLEANED:
             self.cleaned.add(frame)
             self.progress.set()
+        elif frame.kind == Kind.AGENT:
+            self.agent.add(frame.audio[:, 0])
 
     async def _take_event(self, event: Event) -> None:
         if event["type"] == "duplex.ack":
             self.acked_seq = event["next_seq"]
             self.progress.set()
+        self.agent.hear(event)
         await self._events.put(event)
 
 

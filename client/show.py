@@ -9,6 +9,7 @@ from rich.text import Text
 
 Event = dict[str, Any]
 
+LAST_WORDS = 6
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -30,6 +31,8 @@ class Timeline:
             TRANSCRIPTION + "delta": self._delta,
             TRANSCRIPTION + "completed": self._completed,
             TRANSCRIPTION + "failed": self._failed,
+            "response.output_audio_transcript.delta": self._says,
+            "conversation.item.truncated": self._truncated,
             "error": self._error,
         }
 
@@ -92,6 +95,14 @@ class Timeline:
     def _failed(self, event: Event) -> Text:
         return _line(None, "no transcript", "red", str((event.get("error") or {}).get("message", "")))
 
+    def _says(self, event: Event) -> Text:
+        return _line(None, "agent", "blue", event["delta"].strip())
+
+    def _truncated(self, event: Event) -> Text:
+        heard = (event.get("duplex") or {}).get("transcript", "")
+        facts = f"after {event['audio_end_ms'] / 1000:.2f} s of it; the last words heard: “{_end(heard)}”"
+        return _line(None, "agent stopped", "blue", facts)
+
     def _error(self, event: Event) -> Text:
         error = event["error"]
         warning = error.get("type") == "warning"
@@ -102,3 +113,9 @@ class Timeline:
 def _line(ms: float | None, what: str, style: str, facts: str) -> Text:
     when = "        " if ms is None else f"{ms / 1000:7.2f}s"
     return Text.assemble((when, "dim"), "  ", (f"{what:<18}", style), "  ", facts)
+
+
+def _end(text: str) -> str:
+    """Return the last few words."""
+    words = text.split()
+    return " ".join([*(["…"] if len(words) > LAST_WORDS else []), *words[-LAST_WORDS:]])

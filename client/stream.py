@@ -91,10 +91,10 @@ async def stream_pair(
     """
     began = time.monotonic()
     async with DuplexClient(url, rate=SAMPLE_RATE, session=session, collect=True) as client:
-        conversation = Conversation(transcribes=_transcribes(client.session))
+        conversation = Conversation(transcribes=transcribes(client.session))
         for event in client.greeting:
             on_event(event)
-        listening = asyncio.create_task(_listen(client, conversation, on_event))
+        listening = asyncio.create_task(listen(client, conversation, on_event))
         talking = asyncio.create_task(_talk(client, conversation, mic, ref, speed))
         try:
             await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -103,14 +103,12 @@ async def stream_pair(
                 raise DuplexError("the server ended the session before the recording was over")
             talking.result()
         finally:
-            await _stop(talking, listening)
+            await stop(talking, listening)
     vad, asr = client.cleaned.arrays(len(mic))
     return StreamResult(client.session, conversation.events, vad, asr, time.monotonic() - began)
 
 
-async def _listen(
-    client: DuplexClient, conversation: Conversation, on_event: Callable[[Event], None]
-) -> None:
+async def listen(client: DuplexClient, conversation: Conversation, on_event: Callable[[Event], None]) -> None:
     async for event in client:
         conversation.take(event)
         on_event(event)
@@ -139,7 +137,7 @@ async def _room(client: DuplexClient) -> None:
     while client.sent - client.cleaned.end > SAMPLE_RATE * WINDOW_MS // 1000:
         if time.monotonic() > deadline:
             raise DuplexError(f"the server sent no cleaned audio for {STALL_S:.0f} s")
-        await _news(client)
+        await news(client)
 
 
 async def _settled(client: DuplexClient, conversation: Conversation) -> None:
@@ -156,10 +154,10 @@ async def _settled(client: DuplexClient, conversation: Conversation) -> None:
             raise DuplexError(
                 f"no transcript came for {', '.join(sorted(conversation.open_items)) or 'the last frames'}"
             )
-        await _news(client)
+        await news(client)
 
 
-async def _news(client: DuplexClient) -> None:
+async def news(client: DuplexClient) -> None:
     """Wait for a sign of progress, but look again after a tenth of a second anyway."""
     client.progress.clear()
     with contextlib.suppress(TimeoutError):
@@ -167,11 +165,11 @@ async def _news(client: DuplexClient) -> None:
             await client.progress.wait()
 
 
-async def _stop(*tasks: asyncio.Task[None]) -> None:
+async def stop(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _transcribes(session: Event) -> bool:
+def transcribes(session: Event) -> bool:
     return str(session.get("backends", {}).get("asr", "")) not in ("", "none")

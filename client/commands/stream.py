@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,13 @@ from client.commands.terminal import fail, warn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from client.duplex import Event
+    from client.stream import Speed as SpeedName
+
+    Pcm = NDArray[np.int16]
 
 
 class Speed(StrEnum):
@@ -22,46 +29,90 @@ class Speed(StrEnum):
 
 
 def stream(
-    mic: Annotated[Path, typer.Argument(metavar="MIC", help="What the microphone recorded.")],
-    ref: Annotated[Path, typer.Argument(metavar="REF", help="What the loudspeaker played at the same time.")],
+    mic: Annotated[
+        Path,
+        typer.Argument(metavar="MIC", help="What the microphone recorded; with --agent the person alone."),
+    ],
+    ref: Annotated[
+        Path | None,
+        typer.Argument(metavar="REF", help="What the loudspeaker played at the same time; not with --agent."),
+    ] = None,
     url: Annotated[str, typer.Option(help="Where the service listens.")] = "ws://127.0.0.1:8080/v1/realtime",
     speed: Annotated[Speed, typer.Option(help="'max': as fast as the server answers.")] = Speed.realtime,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            help="Talk with an agent of the server, over a simulated loudspeaker: narrator, parrot, …"
+        ),
+    ] = None,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One JSON event a line, nothing else on stdout.")
     ] = False,
-    save_dir: Annotated[Path | None, typer.Option(help="Write vad.wav and asr.wav there.")] = None,
+    save_dir: Annotated[
+        Path | None,
+        typer.Option(help="Write vad.wav and asr.wav there; with --agent also mic.wav and agent.wav."),
+    ] = None,
     no_aec: Annotated[bool, typer.Option("--no-aec", help="Ask the server to leave the echo in.")] = False,
 ) -> None:
     """Play a pair of files into a running server and print what it hears.
 
     Any sample rate and any number of channels. Ends when every turn has its transcript.
 
+    With --agent the server speaks, what it says is played on a loudspeaker that the microphone hears, and
+    MIC is the person who talks over it.
+
     Exits with 1 if the server cannot be reached, refuses, or leaves a turn unanswered.
     """
-    import asyncio
-
-    from client.audio import AudioFileError, load_pair, save
+    from client.audio import AudioFileError, save
     from client.duplex import DuplexError
-    from client.stream import stream_pair
 
+    if (ref is None) == (agent is None):
+        fail("name the reference that belongs to MIC, or an --agent that speaks", code=2)
+    settings = {"aec": {"enabled": False}} if no_aec else None
     try:
-        mic_audio, ref_audio, warning = load_pair(mic, ref, 16_000)
-        if warning:
-            warn(warning)
         if save_dir is not None:
             _make(save_dir)
-        settings = {"aec": {"enabled": False}} if no_aec else None
-        playing = stream_pair(
-            url, mic_audio, ref_audio, speed=speed.value, session=settings, on_event=_printer(jsonl)
-        )
-        result = asyncio.run(playing)
+        play = partial(_play, mic, ref) if ref is not None else partial(_talk, mic, agent or "")
+        sounds = play(url, speed.value, settings, _printer(jsonl))
         if save_dir is not None:
-            save(save_dir / "vad.wav", result.vad, 16_000)
-            save(save_dir / "asr.wav", result.asr, 16_000)
+            for name, sound in sounds.items():
+                save(save_dir / f"{name}.wav", sound, 16_000)
     except (AudioFileError, DuplexError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped", code=130)
+
+
+def _play(
+    mic: Path, ref: Path, url: str, speed: SpeedName, settings: Event | None, show: Callable[[Event], None]
+) -> dict[str, Pcm]:
+    """Play a pair; return the cleaned audio."""
+    import asyncio
+
+    from client.audio import load_pair
+    from client.stream import stream_pair
+
+    mic_audio, ref_audio, warning = load_pair(mic, ref, 16_000)
+    if warning:
+        warn(warning)
+    playing = stream_pair(url, mic_audio, ref_audio, speed=speed, session=settings, on_event=show)
+    result = asyncio.run(playing)
+    return {"vad": result.vad, "asr": result.asr}
+
+
+def _talk(
+    near: Path, agent: str, url: str, speed: SpeedName, settings: Event | None, show: Callable[[Event], None]
+) -> dict[str, Pcm]:
+    """Talk with an agent; return what was played and heard, and the cleaned audio."""
+    import asyncio
+
+    from client.audio import load_mono
+    from client.dialogue import talk_with_agent
+
+    person = load_mono(near, 16_000)
+    talking = talk_with_agent(url, person, agent, speed=speed, session=settings, on_event=show)
+    result = asyncio.run(talking)
+    return {"mic": result.mic, "agent": result.agent, "vad": result.vad, "asr": result.asr}
 
 
 def _printer(jsonl: bool) -> Callable[[Event], None]:

@@ -173,7 +173,7 @@ async def test_a_client_may_cancel_and_correct(narrating: str):
         phone = Phone(socket)
         await begin(phone)
         await phone.spend_until(lambda: phone.frames)
-        await phone.spend(2)
+        await phone.spend(1.5)
         await phone.tell("response.cancel")
         await phone.until("response.done")
         (cut,) = phone.of("conversation.item.truncated")
@@ -182,7 +182,7 @@ async def test_a_client_may_cancel_and_correct(narrating: str):
         assert again["audio_end_ms"] == 1000
         assert cut["duplex"]["transcript"].startswith(again["duplex"]["transcript"])
         before = len(phone.frames)
-        await phone.spend(5)
+        await phone.spend(1)
         assert len(phone.frames) == before
 
 
