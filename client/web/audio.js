@@ -16,11 +16,12 @@ export class DuplexAudio {
     routeToLoudspeaker();
     const { context, microphone } = connectMicrophone(stream);
     try {
-      await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+      await loadWorklet(context);
       await context.resume();
       return new DuplexAudio(context, microphone, onFrame);
     } catch (error) {
       await context.close();
+      if (error instanceof AudioError) throw error;
       throw new AudioError(`Audio did not start: ${error.message}`, { cause: error });
     }
   }
@@ -89,6 +90,14 @@ export class DuplexAudio {
     this.node.port.onmessage = null;
     this.node.port.postMessage({ stop: true });
     await this.context.close();
+  }
+}
+
+async function loadWorklet(context) {
+  try {
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+  } catch (error) {
+    throw new AudioError("A part of this page could not be loaded: the service does not answer. Is it running?", { cause: error });
   }
 }
 

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { Latency } from "./latency.js";
 import { AudioError, closeMicrophone, openMicrophone, stillProcessed, watchMicrophone } from "./microphone.js";
 import { KIND } from "./protocol.js";
+import { refusal } from "./refusal.js";
 import { Recorder } from "./recorder.js";
 import { ScreenLock } from "./screen_lock.js";
 
@@ -53,7 +54,7 @@ export class Call {
       onEvent: (event) => this.#event(event),
       onAudio: (frame) => this.#heard(frame),
       onLost: (reason) => this.#lost(reason),
-      onClose: (reason) => this.page.onFailed(reason),
+      onClose: (reason, code) => this.#closed(reason, code),
     });
   }
 
@@ -175,6 +176,11 @@ export class Call {
   #lost(reason) {
     this.page.onStatus("busy", "Reconnecting");
     this.page.onNotice("network", `${reason} Trying again.`);
+  }
+
+  async #closed(reason, code) {
+    const refused = code === 1006 && !this.connection.began;
+    this.page.onFailed(refused ? await refusal() : reason);
   }
 
   #frame({ audio, ...position }) {

@@ -31,7 +31,7 @@ export class Connection {
    * @param {(event: object) => void} handlers.onEvent
    * @param {(frame: object) => void} handlers.onAudio
    * @param {(reason: string) => void} handlers.onLost it tries again
-   * @param {(reason: string) => void} handlers.onClose it has given up; not called after `close`
+   * @param {(reason: string, code: number) => void} handlers.onClose it has given up; not called after `close`
    */
   constructor(location, rate, agent, handlers) {
     this.location = location;
@@ -93,7 +93,7 @@ export class Connection {
     this.lostAt ??= performance.now();
     const late = performance.now() - this.lostAt > GIVE_UP_MS;
     if (!this.began || !LOST.includes(code) || late) {
-      this.handlers.onClose(closeReason(code, reason));
+      this.handlers.onClose(closeReason(code, reason), code);
       return;
     }
     if (FORGOTTEN.includes(code)) this.session = null;

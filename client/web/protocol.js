@@ -134,7 +134,7 @@ export function serviceUrl(location) {
 /** Say in words why a socket closed, for people. */
 export function closeReason(code, reason) {
   const known = {
-    1006: "The connection to the service was lost, or it refused it. Is it running, and is the token right?",
+    1006: "The connection to the service was lost.",
     1012: "The service is restarting. Start again in a moment.",
     1013: "The service is full. Try again later.",
     1011: "The session failed inside the service.",

@@ -117,3 +117,19 @@ def test_browser_that_refuses_16_khz_is_resampled(page, open_page, complaints):
     eventually(page, "reference", "ok")
     page.wait_for_function("Number(document.getElementById('mic').ariaValueNow) > -50")
     assert not complaints
+
+
+def test_service_that_is_gone_or_full_is_said(page, open_page):
+    server = open_page(max_sessions=1)
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    other = page.context.new_page()
+    other.goto(server.http)
+    element(other, "start").click()
+    expect(element(other, "alert")).to_contain_text("it is full", timeout=SLOWLY)
+    other.close()
+    element(page, "stop").click()
+    eventually(page, "status", "Stopped")
+    server.stop()
+    element(page, "start").click()
+    expect(element(page, "alert")).to_contain_text("does not answer", timeout=SLOWLY)

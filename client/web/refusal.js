@@ -1,0 +1,12 @@
+/** Browsers hide why a WebSocket was refused; ask the service itself. */
+
+/** Return in words why no session begins. */
+export async function refusal() {
+  try {
+    const answer = await fetch("readyz");
+    if (answer.ok) return "The service refused the session: it is full, or it wants a token (?token=… in the address of this page).";
+    return `The service is not ready: ${(await answer.json()).status}. Try again in a moment.`;
+  } catch {
+    return "The service does not answer. Is it running?";
+  }
+}
