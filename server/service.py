@@ -44,6 +44,7 @@ class Service:
         self._models: Models | None = None
         self._thread: EngineThread | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def limits(self) -> Limits:
@@ -90,7 +91,8 @@ class Service:
             await self.registry.drain(give_up)
 
     async def stop(self) -> None:
-        """End the threads."""
+        """End the threads; models that still load are given up."""
+        self._stopping = True
         if self._loading is not None:
             while not self._loading.done():
                 give_up_loading()
@@ -114,6 +116,9 @@ class Service:
             engine = Engine(self._models.core, self._models.speech, self.metrics, loop.call_soon_threadsafe)
             await asyncio.to_thread(engine.warm_up)
         except Exception as error:
+            if self._stopping:  # nobody waits for the models any more
+                logger.info("stopped while loading")
+                return
             logger.error("cannot serve: %s", error)
             self.failure = error
             self.on_failure()

@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 import math
 import multiprocessing
+import signal
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from time import monotonic
@@ -182,7 +185,8 @@ class ProcessRecognizer:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run, args=(theirs, self._models), name=_LOADING, daemon=True)
-        process.start()
+        with _ctrl_c_blocked():
+            process.start()
         theirs.close()  # so that its end is the end of the pipe
         try:
             answer = self._await(ours)
@@ -212,6 +216,20 @@ class ProcessRecognizer:
             if look % words == 0:
                 logger.info("still loading %s after %g s", self._models.name, look * _LOOK_S)
         raise RecognizerError(f"{self._models.name} was not there after {self._patience.load:g} s")
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Generator[None]:
+    """Let a process be started that Ctrl-C does not reach even before it can say so itself."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its own start would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def give_up_loading() -> None:
