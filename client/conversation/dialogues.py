@@ -39,6 +39,7 @@ class Dialogue:
     """One call: mic and ref `(n,)` at 16 kHz, and what is said in it.
 
     Attributes:
+        near: The talker alone, as the microphone hears it.
         ser_db: Level of the talker over the echo; None where nobody talks.
         english: The recogniser can be expected to understand.
         own_voice: The agent speaks with the voice of the talker.
@@ -47,6 +48,7 @@ class Dialogue:
     name: str
     mic: Samples
     ref: Samples
+    near: Samples
     turns: tuple[Turn, ...]
     ser_db: int | None = None
     english: bool = True
@@ -147,7 +149,8 @@ def _sources(voices: Voices, agent: Talker) -> Sources:
 
 def _dialogue(name: str, mixture: Mixture, turns: tuple[Turn, ...]) -> Dialogue:
     n = len(mixture.mic) // HOP * HOP
-    return Dialogue(name, mixture.mic[:n].astype(np.float32), mixture.ref[:n].astype(np.float32), turns)
+    mic, ref, near = (wave[:n].astype(np.float32) for wave in (mixture.mic, mixture.ref, mixture.near))
+    return Dialogue(name, mic, ref, near, turns)
 
 
 def _script(person: Talker, turns: int, rng: np.random.Generator) -> tuple[Samples, tuple[Turn, ...]]:

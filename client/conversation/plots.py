@@ -13,7 +13,7 @@ from aec_core.types import HOP, SAMPLE_RATE
 from client.conversation.dialogues import SERS_DB, Dialogue
 from client.conversation.run import Conversation, example
 from client.conversation.session import Noticed
-from client.conversation.targets import NONE, OURS
+from client.conversation.targets import CLEAN, NONE, OURS
 from client.conversation.timeline import items
 
 _LONGEST_MS = 2500
@@ -128,4 +128,4 @@ def _percents(rates: Sequence[float | None]) -> list[float]:
 
 
 def _colour(name: str) -> str:
-    return colour(name.split(" / ")[0])
+    return "#2ca02c" if name == CLEAN else colour(name.split(" / ")[0])

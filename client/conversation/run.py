@@ -20,7 +20,7 @@ from client.conversation.figures import Figures, far_end, recognition, turn_taki
 from client.conversation.replay import Replay
 from client.conversation.scoring import Outcome, score
 from client.conversation.session import Ears, Noticed, listen
-from client.conversation.targets import AEC3, NONE, OURS, SOFT, targets
+from client.conversation.targets import AEC3, CLEAN, NONE, OURS, SOFT, targets
 from client.conversation.voices import load_voices
 from server.asr import RecognitionService, Recognizer
 from server.engine import Core
@@ -168,6 +168,7 @@ class _Evaluation:
         noticed = self._hear(OURS, self._canceller(len(calls.all)), calls.all, _BETAS, self._ears)
         systems[OURS] = self._scored(OURS, noticed)
         systems[SOFT] = self._soft()
+        systems[CLEAN] = self._clean()
         by_beta = self._sweep()
         drawn = noticed[calls.dialogues.index(example(calls))]
         return Conversation(calls, systems, by_beta, targets(systems), missing, self._outcomes, drawn)
@@ -184,8 +185,9 @@ class _Evaluation:
 
     def _scored(self, name: str, noticed: Sequence[Sequence[Noticed]]) -> Figures:
         calls, read = self._calls, self._ears.recognition is not None
-        outcomes = [score(*pair, read) for pair in zip(calls.all, noticed, strict=True)]
-        first, last = len(calls.dialogues), len(outcomes) - len(calls.far)
+        # Where nobody talks over the agent the calls of the agent alone are left out.
+        outcomes = [score(*pair, read) for pair in zip(calls.all, noticed, strict=False)]
+        first, last = len(calls.dialogues), len(calls.dialogues) + len(calls.words)
         self._outcomes[name] = outcomes[:first]
         alone = dict(zip(VOICES.values(), (outcomes[last::2], outcomes[last + 1 :: 2]), strict=True))
         return {
@@ -200,6 +202,12 @@ class _Evaluation:
         noticed = self._hear(SOFT, self._canceller(len(dialogues)), dialogues, (0.2, 0.2), self._deaf)
         self._outcomes[SOFT] = [score(*pair, False) for pair in zip(dialogues, noticed, strict=True)]
         return turn_taking(self._outcomes[SOFT])
+
+    def _clean(self) -> Figures:
+        """Let the ears hear the talker alone, which no canceller can better."""
+        calls = [*self._calls.dialogues, *self._calls.words]
+        core = Replay([(call.near, np.zeros_like(call.near), call.near) for call in calls])
+        return self._scored(CLEAN, self._hear(CLEAN, core, calls, _BETAS, self._patient))
 
     def _sweep(self) -> dict[str, Figures]:
         """Read with every β, the turns found with 0.6; the final texts alone."""

@@ -9,6 +9,7 @@ from typing import Any
 from client.conversation.figures import Figures
 
 AEC3 = "WebRTC AEC3"
+CLEAN = "clean near end"
 NONE = "no processing"
 OURS = "β 0.6 / 0.2"
 SOFT = "β 0.2 / 0.2"

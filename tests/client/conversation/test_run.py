@@ -14,7 +14,7 @@ from client.conversation.figures import far_end, latency, recognition, turn_taki
 from client.conversation.report import FIGURES, PAGE, markdown, write_docs
 from client.conversation.run import Options, evaluate
 from client.conversation.scoring import Ending, Hesitation, Outcome
-from client.conversation.targets import AEC3, NONE, OURS, SOFT, targets
+from client.conversation.targets import AEC3, CLEAN, NONE, OURS, SOFT, targets
 from tests.client.conversation.scripted import Counting
 
 
@@ -35,14 +35,17 @@ def small(manifest, shown):
 
 def test_every_system_hears_every_call(small, shown):
     pytest.importorskip("livekit")
-    assert list(small.systems) == [NONE, AEC3, OURS, SOFT]
+    assert list(small.systems) == [NONE, AEC3, OURS, SOFT, CLEAN]
     said = sum(len(turn.text.split()) for call in small.calls.dialogues for turn in call.turns)
     for name, system in small.systems.items():
         assert system["turns"] == 4
         assert 0 <= system["dcf"] <= 1
-        if name != SOFT:
+        if name == CLEAN:
+            assert system["missed"] == 0
+        if name not in (SOFT, CLEAN):
             assert list(system["far_end"]) == list(run.VOICES.values())
             assert all(some["minutes"] == 0.1 for some in system["far_end"].values())
+        if name != SOFT:
             assert system["words"] == said
     assert list(small.wer_by_beta) == ["0.2", "0.6"]
     assert small.systems[NONE]["dcf"] > small.systems[OURS]["dcf"]

@@ -20,7 +20,7 @@ MS = 16
 FIRST = Turn(2000 * MS, 6000 * MS, "one two three four", ((3000 * MS, 4000 * MS),))
 SECOND = Turn(9000 * MS, 11_000 * MS, "five six")
 AUDIO = np.zeros(15_000 * MS, np.float32)
-CALL = Dialogue("call", AUDIO, AUDIO, (FIRST, SECOND), -10)
+CALL = Dialogue("call", AUDIO, AUDIO, AUDIO, (FIRST, SECOND), -10)
 
 
 def started(at_ms, item, onset_ms=None):
@@ -129,7 +129,7 @@ def test_two_turns_in_one():
 
 
 def test_a_call_in_which_nobody_speaks():
-    silent = Dialogue("far", AUDIO, AUDIO, ())
+    silent = Dialogue("far", AUDIO, AUDIO, AUDIO, ())
     outcome = score(silent, [started(2200, "a"), commit(2400, "a"), stopped(2900, "a")], read=True)
     assert (outcome.false_starts, outcome.false_commits) == (1, 1)
     assert outcome.quiet_minutes == pytest.approx(0.25)
