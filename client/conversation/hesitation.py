@@ -14,6 +14,7 @@ _FACTOR = (1.6, 2.2)
 _WHERE = (0.3, 0.75)  # of the sentence
 _FADE = SAMPLE_RATE // 100
 _FRAME = SAMPLE_RATE // 100
+_NEAR = 15  # frames to either side of a random place in which the quietest is taken
 _AROUND = 6  # frames whose mean power must be low: a gap between words, not a zero crossing
 _LEAST_S = 1.6  # a shorter sentence has no middle
 
@@ -26,7 +27,8 @@ def can_hesitate(audio: Samples) -> bool:
 def hesitate(audio: Samples, rng: np.random.Generator) -> tuple[Samples, tuple[int, int]]:
     """Put a pause of 0.3-1.5 s into a sentence.
 
-    It comes at the quietest place of the middle; the 350 ms before it last 1.6 to 2.2 times as long.
+    It comes between two words anywhere in the middle, not where a clause ends: people search for a word,
+    too. The 350 ms before it last 1.6 to 2.2 times as long.
 
     Args:
         audio: A sentence, `(n,)`, of 1.6 s or more.
@@ -37,7 +39,7 @@ def hesitate(audio: Samples, rng: np.random.Generator) -> tuple[Samples, tuple[i
     """
     import librosa  # an extra
 
-    at = _quietest(audio)
+    at = _between_words(audio, rng)
     held: Any = librosa.effects.time_stretch(
         audio[at - round(_HELD_S * SAMPLE_RATE) : at], rate=1 / rng.uniform(*_FACTOR)
     )
@@ -51,10 +53,12 @@ def hesitate(audio: Samples, rng: np.random.Generator) -> tuple[Samples, tuple[i
     return np.concatenate([before, np.zeros(pause, np.float32), after]), (start, start + pause)
 
 
-def _quietest(audio: Samples) -> int:
-    """Return the sample of the middle around which 60 ms are quietest."""
+def _between_words(audio: Samples, rng: np.random.Generator) -> int:
+    """Return the sample around which 60 ms are quietest, within 150 ms of a random place in the middle."""
     power = np.mean(audio[: len(audio) // _FRAME * _FRAME].reshape(-1, _FRAME) ** 2, axis=1)
     smooth = np.convolve(power, np.ones(_AROUND), mode="same")
     first = max(round(_WHERE[0] * len(power)), round(_HELD_S * SAMPLE_RATE) // _FRAME + _AROUND)
     last = round(_WHERE[1] * len(power))
-    return (first + int(smooth[first:last].argmin())) * _FRAME
+    place = int(rng.integers(first, last))
+    low, high = max(place - _NEAR, first), min(place + _NEAR, last)
+    return (low + int(smooth[low:high].argmin())) * _FRAME

@@ -207,8 +207,8 @@ def _words(conversation: Conversation) -> list[str]:
         "## Words",
         f"All transcripts of a dialogue against all that was said in it, {systems[NONE]['words']} English "
         "words: words of the agent that are written down count as errors, so that WER can be above 100 %. "
-        "Without a canceller or an echo, and in the rows by β, only the final texts are asked for; these rows "
-        "find turns with β 0.6.",
+        "Without a canceller or an echo, and in the rows by β, only the final texts are asked for; the rows "
+        "by β find turns with 0.6.",
         rates,
     ]
 
