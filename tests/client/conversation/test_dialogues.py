@@ -76,7 +76,8 @@ def test_levels_people_and_agents_change(dialogues):
 def test_the_agent_plays_throughout(dialogues):
     for dialogue in dialogues:
         second = dialogue.ref[: len(dialogue.ref) // RATE * RATE].reshape(-1, RATE)
-        assert min(map(rms, second[1:])) > 1e-3
+        audible = [rms(each) > 1e-3 for each in second[1:]]
+        assert np.mean(audible) > 0.8  # it draws breath between its sentences
 
 
 def test_the_truth_is_where_the_microphone_hears_it(dialogues):
