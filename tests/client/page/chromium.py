@@ -75,11 +75,15 @@ def sentence() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def speak_until_heard(page):
+SPEAKS = "document.getElementById('vad').dataset.state === 'speech'"
+TRUNCATED = "document.getElementById('events').textContent.includes('truncated')"
+
+
+def speak_until(page: Page, condition: str) -> None:
     """Speak over the agent; a person who is not heard in a choppy browser says it again."""
-    for _ in range(3):
+    for _ in range(4):
         page.evaluate("(sound) => speak(sound)", sentence())
         with contextlib.suppress(TimeoutError):
-            page.wait_for_function("document.getElementById('vad').dataset.state === 'speech'", timeout=8000)
+            page.wait_for_function(condition, timeout=8000)
             return
     pytest.fail("the person was not heard")

@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from client.page import web_directory
 from tests.client.page.chromium import CHROMIUM, FLAGS, MICROPHONE, SLOWLY
+from tests.conftest import RunningServer, running_server
+
+OpenPage = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +47,23 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[RunningServer]:
+    with running_server(web_dir=web_directory()) as server:
+        yield server
+
+
 @pytest.fixture
-def open_page(page: Page, start_server: Callable[..., Any]) -> Callable[..., Any]:
-    """Open the page of a server with the given settings; return the server."""
+def open_page(
+    page: Page, request: pytest.FixtureRequest, start_server: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Open the page of a server with the given settings, or of the shared one; return the server."""
 
     def opened(query: str = "", **settings: object) -> Any:
-        # A machine that is busy with other tests must not refuse the one session that there is.
-        server = start_server(web_dir=web_directory(), max_load=1.0, **settings)
+        if settings:
+            server = start_server(web_dir=web_directory(), **settings)
+        else:
+            server = request.getfixturevalue("shared_server")
         page.goto(f"{server.http}/{query}")
         return server
 

@@ -17,11 +17,13 @@ from server.models import assemble_models
 from tests.client.page.chromium import (
     ECHO_PATH,
     SLOWLY,
+    SPEAKS,
+    TRUNCATED,
     Scripted,
     choose_agent,
     element,
     eventually,
-    speak_until_heard,
+    speak_until,
 )
 
 
@@ -34,7 +36,7 @@ def test_the_agents_echo_is_found_and_a_person_is_heard_over_it(page, open_page,
     page.wait_for_function("parseFloat(document.getElementById('delay').textContent) > 0")
     delay_ms = int(element(page, "delay").inner_text().removesuffix(" ms"))
     assert 120 <= delay_ms < 500, "the echo path, and what the browser itself adds"
-    speak_until_heard(page)
+    speak_until(page, SPEAKS)
     expect(element(page, "captions").get_by_text("The person is heard.").first).to_be_visible(timeout=SLOWLY)
     expect(element(page, "captions")).to_contain_text("turn ended: ")
     expect(element(page, "events")).to_contain_text("barge_in")
@@ -51,8 +53,7 @@ def test_narrator_of_the_service_is_heard_interrupted_and_goes_on(page, open_pag
     page.wait_for_function("Number(document.getElementById('ref').ariaValueNow) > -50")
     expect(page.locator(".turn.agent").first).to_contain_text(re.compile(r"\w+ \w+"), timeout=SLOWLY)
     page.wait_for_timeout(3000)  # the canceller learns the room
-    speak_until_heard(page)
-    expect(element(page, "events")).to_contain_text("truncated", timeout=SLOWLY)
+    speak_until(page, TRUNCATED)
     expect(page.locator(".turn.agent").nth(1)).to_be_visible(timeout=SLOWLY)
     assert not complaints
 
@@ -141,7 +142,7 @@ def test_stop_waits_for_the_words_of_an_open_turn(page, open_page, complaints):
     choose_agent(page, "Silence")
     element(page, "start").click()
     eventually(page, "status", "Listening")
-    speak_until_heard(page)
+    speak_until(page, SPEAKS)
     element(page, "stop").click()
     eventually(page, "status", "Stopped")
     expect(element(page, "captions")).to_contain_text("The person is heard.")

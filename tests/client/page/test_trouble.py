@@ -86,7 +86,7 @@ def test_lost_connection_is_resumed_and_a_lost_service_replaced(page, open_page,
         "  constructor(...of) { super(...of); window.socket = this; }"
         "};"
     )
-    server = open_page()
+    server = open_page(drain_s=0)
     element(page, "start").click()
     eventually(page, "reference", "ok")
     page.evaluate("socket.close()")
