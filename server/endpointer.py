@@ -8,7 +8,7 @@ Sans-I/O: one hop in, decisions out. Every position is a sample index on the mic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum
 
 from aec_core.types import HOP, SAMPLE_RATE
 from server.barge_in import BargeIn
@@ -55,15 +55,22 @@ class ServerVad:
 TurnDetection = SemanticVad | ServerVad
 
 
-class _State(Enum):
-    IDLE = auto()
-    STARTING = auto()
-    SPEAKING = auto()
-    PAUSING = auto()
+class State(StrEnum):
+    """Where in a turn the talker is."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    SPEAKING = "speaking"
+    PAUSING = "pausing"
 
 
 class Endpointer:
-    """The turns of one session."""
+    """The turns of one session.
+
+    Attributes:
+        detection: How turns end; may change at any time.
+        state: Where in a turn the talker is.
+    """
 
     def __init__(
         self,
@@ -82,7 +89,7 @@ class Endpointer:
         """
         self.detection = detection or SemanticVad()
         self._timing = timing or Timing()
-        self._state = _State.IDLE
+        self.state = State.IDLE
         self._now = start  # end of the newest hop
         self._onset = 0  # of the speech that may start, or started, the turn
         self._voice_end = 0  # end of the last speech
@@ -97,12 +104,12 @@ class Endpointer:
     @property
     def in_turn(self) -> bool:
         """A turn has started and not stopped."""
-        return self._state in (_State.SPEAKING, _State.PAUSING)
+        return self.state in (State.SPEAKING, State.PAUSING)
 
     @property
     def hearing(self) -> bool:
         """Somebody speaks, or seems to start."""
-        return self._state in (_State.STARTING, _State.SPEAKING)
+        return self.state in (State.STARTING, State.SPEAKING)
 
     @property
     def voice_end(self) -> int:
@@ -119,20 +126,20 @@ class Endpointer:
             playing: The agent's voice is on the loudspeaker.
         """
         self._now = start + HOP
-        going_on = self._state is _State.SPEAKING
+        going_on = self.state is State.SPEAKING
         threshold = self.detection.threshold - self._timing.hysteresis * going_on
         voiced = gate_open and speech >= max(threshold, 0.01)
-        if voiced and self._state is not _State.PAUSING:
+        if voiced and self.state is not State.PAUSING:
             self._voice_end = self._now
         decisions = self._step(start, voiced, playing)
         if not self.in_turn:
             self._barge_in.turn_ended()
-        speaking, silent = self._state is _State.SPEAKING, self._now - self._voice_end
+        speaking, silent = self.state is State.SPEAKING, self._now - self._voice_end
         return decisions + self._barge_in.process(self._now, voiced, playing, speaking, silent)
 
     def judge(self, pause_end: int, p_turn: float) -> None:
         """Take the turn model's answer about the pause after `pause_end`; an old one is ignored."""
-        if self._state is _State.PAUSING and pause_end == self._voice_end:
+        if self.state is State.PAUSING and pause_end == self._voice_end:
             self._p_turn = p_turn
 
     def heard(self, text: str, until: int, stable: bool = True) -> list[Decision]:
@@ -153,45 +160,45 @@ class Endpointer:
     def stop(self, reason: str) -> list[Decision]:
         """End the turn now, if there is one."""
         if not self.in_turn:
-            self._state = _State.IDLE
+            self.state = State.IDLE
             return []
         silence = max(self._now - self._voice_end, 0)
         stopped = Stopped(self._now, silence, reason, self._p_turn)
-        self._state = _State.IDLE
+        self.state = State.IDLE
         self._stopped = self._now
         return [stopped]
 
     def forget(self) -> list[Decision]:
         """Drop the turn as if it had not been; an agent that was ducked for it may go on."""
-        self._state = _State.IDLE
+        self.state = State.IDLE
         self._stopped = self._now
         return self._barge_in.drop()
 
     def _step(self, start: int, voiced: bool, playing: bool) -> list[Decision]:
-        if self._state is _State.IDLE:
+        if self.state is State.IDLE:
             if voiced:
-                self._state, self._onset, self._voiced = _State.STARTING, start, HOP
+                self.state, self._onset, self._voiced = State.STARTING, start, HOP
             return []
-        if self._state is _State.STARTING:
+        if self.state is State.STARTING:
             return self._starting(voiced, playing)
         if self._now - self._turn_start >= self._timing.longest_turn * _MS:
             return self.stop("max_duration")
-        if self._state is _State.PAUSING:
+        if self.state is State.PAUSING:
             return self._pausing(voiced)
         if self._now - self._voice_end < self._timing.pause * _MS:
             return []
-        self._state, self._voiced, self._p_turn = _State.PAUSING, 0, None
+        self.state, self._voiced, self._p_turn = State.PAUSING, 0, None
         return [Paused(self._voice_end), *self._expire()]
 
     def _starting(self, voiced: bool, playing: bool) -> list[Decision]:
         self._voiced += HOP * voiced
         if self._now - self._voice_end > self._timing.gap * _MS:
-            self._state = _State.IDLE
+            self.state = State.IDLE
             return []
         needed = self._timing.start_in_playback if playing else self._timing.start
         if self._voiced < needed * _MS:
             return []
-        self._state = _State.SPEAKING
+        self.state = State.SPEAKING
         self._turn_start = max(self._onset - self.detection.prefix_padding_ms * _MS, self._stopped)
         self._ending, self._p_turn = Ending.NOTHING, None
         # The hop that completed the start is counted by the barge-in itself.
@@ -201,7 +208,7 @@ class Endpointer:
     def _pausing(self, voiced: bool) -> list[Decision]:
         self._voiced = self._voiced + HOP if voiced else 0
         if self._voiced >= self._timing.resume * _MS:
-            self._state, self._voice_end = _State.SPEAKING, self._now
+            self.state, self._voice_end = State.SPEAKING, self._now
             return []
         return self._expire()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from server.pcm import Base64Pcm
+from server.server_event import FromServer
 from server.session_config import Part, SessionInfo
+from server.trace import Trace
 
 ReferenceState = Literal["ok", "silent", "missing", "swapped"]
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "failed"]
@@ -92,20 +94,12 @@ ClientEvent = Annotated[
 ]
 
 
-class _FromServer(BaseModel):
-    """`event_id` is filled on sending. NaN becomes null: a delay before the first lock is not a number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
-
-    event_id: str | None = None
-
-
-class SessionCreated(_FromServer):
+class SessionCreated(FromServer):
     type: Literal["session.created"] = "session.created"
     session: SessionInfo
 
 
-class SessionUpdated(_FromServer):
+class SessionUpdated(FromServer):
     type: Literal["session.updated"] = "session.updated"
     session: SessionInfo
 
@@ -120,26 +114,26 @@ class ErrorBody(Part):
     event_id: str | None = None
 
 
-class ErrorEvent(_FromServer):
+class ErrorEvent(FromServer):
     type: Literal["error"] = "error"
     error: ErrorBody
 
 
-class Ack(_FromServer):
+class Ack(FromServer):
     """All frames before `next_seq` are processed and need not be replayed."""
 
     type: Literal["duplex.ack"] = "duplex.ack"
     next_seq: int
 
 
-class Pong(_FromServer):
+class Pong(FromServer):
     """`ping_id` is the `event_id` of the ping."""
 
     type: Literal["duplex.pong"] = "duplex.pong"
     ping_id: str | None = None
 
 
-class AudioGap(_FromServer):
+class AudioGap(FromServer):
     """Audio is missing, came twice or came too late; microphone and reference are treated alike.
 
     Attributes:
@@ -160,7 +154,7 @@ class AudioGap(_FromServer):
     channel: Literal["both", "mic", "reference"] = "both"
 
 
-class Reference(_FromServer):
+class Reference(FromServer):
     """`ok` only once reference audio has really arrived; `drift_ppm` for clocks of their own."""
 
     type: Literal["duplex.reference"] = "duplex.reference"
@@ -170,7 +164,7 @@ class Reference(_FromServer):
     message: str | None = None
 
 
-class AecStats(_FromServer):
+class AecStats(FromServer):
     """`late` and `lost` count frames since the session began."""
 
     type: Literal["duplex.aec.stats"] = "duplex.aec.stats"
@@ -185,7 +179,7 @@ class AecStats(_FromServer):
     lost: int
 
 
-class Draining(_FromServer):
+class Draining(FromServer):
     """The server restarts: finish and come back within `deadline_ms`."""
 
     type: Literal["duplex.draining"] = "duplex.draining"
@@ -204,31 +198,31 @@ class StopReason(Part):
     p_turn: float | None = None
 
 
-class SpeechStarted(_FromServer):
+class SpeechStarted(FromServer):
     type: Literal["input_audio_buffer.speech_started"] = "input_audio_buffer.speech_started"
     audio_start_ms: float
     item_id: str
     duplex: DuringPlayback
 
 
-class SpeechStopped(_FromServer):
+class SpeechStopped(FromServer):
     type: Literal["input_audio_buffer.speech_stopped"] = "input_audio_buffer.speech_stopped"
     audio_end_ms: float
     item_id: str
     duplex: StopReason
 
 
-class InputAudioCommitted(_FromServer):
+class InputAudioCommitted(FromServer):
     type: Literal["input_audio_buffer.committed"] = "input_audio_buffer.committed"
     item_id: str
     previous_item_id: str | None = None
 
 
-class InputAudioCleared(_FromServer):
+class InputAudioCleared(FromServer):
     type: Literal["input_audio_buffer.cleared"] = "input_audio_buffer.cleared"
 
 
-class BargeIn(_FromServer):
+class BargeIn(FromServer):
     """The person takes the floor: `duck` the agent's voice, then `commit` to stopping it.
 
     `audio_ms` is how long the person has spoken, `reason` what decided: that, or words.
@@ -241,7 +235,7 @@ class BargeIn(_FromServer):
     item_id: str | None = None
 
 
-class FalseInterruption(_FromServer):
+class FalseInterruption(FromServer):
     """What ducked the agent was nothing: it may go on."""
 
     type: Literal["duplex.false_interruption"] = "duplex.false_interruption"
@@ -250,7 +244,7 @@ class FalseInterruption(_FromServer):
     item_id: str | None = None
 
 
-class TranscriptionDelta(_FromServer):
+class TranscriptionDelta(FromServer):
     """`text` is the whole partial transcript and may revise; `delta` is what it adds."""
 
     type: Literal["conversation.item.input_audio_transcription.delta"] = (
@@ -271,7 +265,7 @@ class Word(Part):
     end_ms: float
 
 
-class TranscriptionCompleted(_FromServer):
+class TranscriptionCompleted(FromServer):
     """The truth about the turn; `words` is empty where the recogniser has no times."""
 
     type: Literal["conversation.item.input_audio_transcription.completed"] = (
@@ -283,7 +277,7 @@ class TranscriptionCompleted(_FromServer):
     words: tuple[Word, ...] = ()
 
 
-class TranscriptionFailed(_FromServer):
+class TranscriptionFailed(FromServer):
     type: Literal["conversation.item.input_audio_transcription.failed"] = (
         "conversation.item.input_audio_transcription.failed"
     )
@@ -299,12 +293,12 @@ class Response(Part):
     item_id: str | None = None
 
 
-class ResponseCreated(_FromServer):
+class ResponseCreated(FromServer):
     type: Literal["response.created"] = "response.created"
     response: Response
 
 
-class ResponseDone(_FromServer):
+class ResponseDone(FromServer):
     type: Literal["response.done"] = "response.done"
     response: Response
 
@@ -316,7 +310,7 @@ class Within(Part):
     end_ms: float
 
 
-class TranscriptDelta(_FromServer):
+class TranscriptDelta(FromServer):
     """What the agent says from now on; the deltas of an item make up its text."""
 
     type: Literal["response.output_audio_transcript.delta"] = "response.output_audio_transcript.delta"
@@ -328,7 +322,7 @@ class TranscriptDelta(_FromServer):
     duplex: Within
 
 
-class OutputAudioDelta(_FromServer):
+class OutputAudioDelta(FromServer):
     """The agent's voice, as base64, for a client that sends its own audio so."""
 
     type: Literal["response.output_audio.delta"] = "response.output_audio.delta"
@@ -345,7 +339,7 @@ class Heard(Part):
     transcript: str
 
 
-class ItemTruncated(_FromServer):
+class ItemTruncated(FromServer):
     type: Literal["conversation.item.truncated"] = "conversation.item.truncated"
     item_id: str
     content_index: int = 0
@@ -369,6 +363,7 @@ ServerEvent = Annotated[
     | InputAudioCleared
     | BargeIn
     | FalseInterruption
+    | Trace
     | TranscriptionDelta
     | TranscriptionCompleted
     | TranscriptionFailed

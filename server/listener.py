@@ -34,10 +34,11 @@ from server.events import (
     TranscriptionDelta,
 )
 from server.floor import Claim, Floor
-from server.gate import EchoGate, GateConfig
+from server.gate import EchoGate, GateConfig, GateReading
 from server.history import History
 from server.listener_settings import ListenerSettings
 from server.scribe import Scribe
+from server.trace import Tracer
 from server.turn import WINDOW, Turns
 
 _MS = SAMPLE_RATE // 1000
@@ -122,6 +123,7 @@ class Listener:
         self._item_start: int | None = None  # of the open turn
         self._committed_id: str | None = None
         self._judgement: tuple[int, Future[float]] | None = None  # end of the pause, P(complete)
+        self._tracer = Tracer() if settings.trace else None
         self._events: list[ServerEvent] = []
 
     @property
@@ -147,12 +149,13 @@ class Listener:
         recently = self._now - self._audible_at < _MOMENT
         self._gated_audio.push(hop.start, hop.asr if recently else _SILENCE)
         self._collect()
+        far_above = reading.ref_active and reading.near_dbfs - reading.residual_dbfs > _FAR_ABOVE_DB
+        speech = hop.speech + _BONUS * far_above
         if self._settings.detection is None:
             self._record(hop.start)
         else:
-            far_above = reading.ref_active and reading.near_dbfs - reading.residual_dbfs > _FAR_ABOVE_DB
-            speech = hop.speech + _BONUS * far_above
             self._act(self._endpointer.process(hop.start, speech, reading.open, playing))
+        self._trace(hop.start, speech, reading, playing)
         return self._emit()
 
     def drain(self) -> list[ServerEvent]:
@@ -211,12 +214,21 @@ class Listener:
         elif settings.detection is not None:
             self._endpointer.detection = settings.detection
         self._floor.agree_by(settings.backchannels)
+        self._tracer = (self._tracer or Tracer()) if settings.trace else None
         self._settings = settings
 
     def close(self) -> None:
         """Let the workers forget this session."""
         self._drop_judgement()
         self._scribe.close()
+
+    def _trace(self, start: int, speech: float, reading: GateReading, playing: bool) -> None:
+        if self._tracer is None:
+            return
+        state = self._endpointer.state.value if self._settings.detection else "recording"
+        trace = self._tracer.process(start, speech, reading, playing, state)
+        if trace is not None:
+            self._events.append(trace)
 
     def _emit(self) -> list[ServerEvent]:
         events, self._events = self._events, []
@@ -228,6 +240,8 @@ class Listener:
             self._judgement = None
             if not future.cancelled() and future.exception() is None:
                 self._endpointer.judge(end, future.result())
+                if self._tracer is not None:
+                    self._tracer.judged(self._now, end, future.result())
         for event in self._scribe.poll():
             self._events.append(event)
             if isinstance(event, TranscriptionDelta):
@@ -244,6 +258,8 @@ class Listener:
 
     def _act(self, decisions: list[Decision]) -> None:
         for decision in decisions:
+            if self._tracer is not None:
+                self._tracer.decided(self._now, decision)
             match decision:
                 case Started():
                     self._start(decision)

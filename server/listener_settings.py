@@ -19,6 +19,7 @@ class ListenerSettings:
         language: ISO-639-1 code, None for what the recogniser prefers.
         hotwords: Words that are likely.
         backchannels: What a listener says without wanting to speak.
+        trace: What is seen and decided is told, hop by hop.
     """
 
     detection: TurnDetection | None = field(default_factory=SemanticVad)
@@ -26,6 +27,7 @@ class ListenerSettings:
     language: str | None = None
     hotwords: tuple[str, ...] = ()
     backchannels: tuple[str, ...] = default_backchannels(None)
+    trace: bool = False
 
     @classmethod
     def of(cls, config: SessionConfig) -> ListenerSettings:
@@ -39,4 +41,11 @@ class ListenerSettings:
         language = transcription.language if transcription else None
         chosen_words = config.duplex.backchannels
         backchannels = default_backchannels(language) if chosen_words is None else chosen_words
-        return cls(detection, transcription is not None, language, config.duplex.hotwords, backchannels)
+        return cls(
+            detection,
+            transcription is not None,
+            language,
+            config.duplex.hotwords,
+            backchannels,
+            config.duplex.trace,
+        )

@@ -78,6 +78,7 @@ class DuplexConfig(Part):
         stats_hz: Statistics a second; 0 is none.
         hotwords: Words that are likely.
         backchannels: Words that do not interrupt the agent; None takes those of the language.
+        trace: Send what the listener saw and decided, hop by hop.
     """
 
     cleaned_audio: bool = False
@@ -85,6 +86,7 @@ class DuplexConfig(Part):
     agent: AgentName = "none"
     hotwords: Words = ()
     backchannels: Words | None = None
+    trace: bool = False
 
 
 class SessionConfig(Part):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.terminal import fail, warn
+from client.commands.terminal import fail, need, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,10 @@ def stream(
         typer.Option(help="Write vad.wav and asr.wav there; with --agent also mic.wav and agent.wav."),
     ] = None,
     no_aec: Annotated[bool, typer.Option("--no-aec", help="Ask the server to leave the echo in.")] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw why turns began and ended where they did, hop by hop."),
+    ] = None,
 ) -> None:
     """Play a pair of files into a running server and print what it hears.
 
@@ -63,20 +67,25 @@ def stream(
 
     Exits with 1 if the server cannot be reached, refuses, or leaves a turn unanswered.
     """
-    from client.audio import AudioFileError, save
+    from client.audio import AudioFileError
     from client.duplex import DuplexError
 
     if (ref is None) == (agent is None):
         fail("name the reference that belongs to MIC, or an --agent that speaks", code=2)
-    settings = {"aec": {"enabled": False}} if no_aec else None
+    settings: Event = {"aec": {"enabled": False}} if no_aec else {}
     try:
         if save_dir is not None:
             _make(save_dir)
+        if trace is not None:
+            _prepare(trace)
+            settings["duplex"] = {"trace": True}
         play = partial(_play, mic, ref) if ref is not None else partial(_talk, mic, agent or "")
-        sounds = play(url, speed.value, settings, _printer(jsonl))
+        events, tell = _collecting(_printer(jsonl))
+        sounds = play(url, speed.value, settings, tell)
         if save_dir is not None:
-            for name, sound in sounds.items():
-                save(save_dir / f"{name}.wav", sound, 16_000)
+            _save(sounds, save_dir)
+        if trace is not None:
+            _draw(events, trace)
     except (AudioFileError, DuplexError) as error:
         fail(str(error))
     except KeyboardInterrupt:
@@ -132,6 +141,42 @@ def _printer(jsonl: bool) -> Callable[[Event], None]:
             console.print(line, soft_wrap=True)
 
     return show
+
+
+def _prepare(trace: Path) -> None:
+    """See that the picture can be drawn before the recording is played."""
+    if trace.suffix.lower() != ".png":
+        fail(f"--trace draws a PNG: {trace.name} should end in .png", code=2)
+    need("matplotlib", "evaluate")
+    _make(trace.parent)
+
+
+def _collecting(tell: Callable[[Event], None]) -> tuple[list[Event], Callable[[Event], None]]:
+    """Return a list, and what fills it with all events that it passes on."""
+    events: list[Event] = []
+
+    def take(event: Event) -> None:
+        events.append(event)
+        tell(event)
+
+    return events, take
+
+
+def _save(sounds: dict[str, Pcm], directory: Path) -> None:
+    from client.audio import save
+
+    for name, sound in sounds.items():
+        save(directory / f"{name}.wav", sound, 16_000)
+
+
+def _draw(events: list[Event], path: Path) -> None:
+    from client.audio import AudioFileError
+    from client.trace_plot import plot_trace
+
+    try:
+        plot_trace(events, path)
+    except (OSError, ValueError) as error:
+        raise AudioFileError(f"{path}: cannot be drawn ({error})") from error
 
 
 def _make(directory: Path) -> None:

@@ -105,6 +105,25 @@ def test_stream_for_people(server, files):
     assert "{" not in result.stdout
 
 
+def test_stream_draws_why_turns_began_and_ended(server, files, tmp_path):
+    picture = tmp_path / "new" / "trace.png"
+    command = ["stream", *map(str, files), "--url", server.url, "--speed", "max", "--jsonl"]
+    result = CliRunner().invoke(app, [*command, "--trace", str(picture)])
+    assert result.exit_code == 0, result.stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    traces = [
+        event for event in map(json.loads, result.stdout.splitlines()) if event["type"] == "duplex.trace"
+    ]
+    hops = sum(len(trace["speech"]) for trace in traces)
+    assert hops >= 9 * RATE / 320
+    decisions = [each["decision"] for trace in traces for each in trace["decisions"]]
+    assert decisions[:2] == ["started", "duck"]
+    assert "stopped" in decisions
+
+    result = CliRunner().invoke(app, [*command, "--trace", "trace.jpg"])
+    assert (result.exit_code, "trace.jpg should end in .png" in result.stderr) == (2, True)
+
+
 def test_stream_says_that_the_server_refused(start_server, files):
     server = start_server(token="secret")
     result = CliRunner().invoke(app, ["stream", *map(str, files), "--url", server.url])

@@ -35,6 +35,7 @@ SERVER_TYPES = {
     "duplex.draining",
     "duplex.barge_in",
     "duplex.false_interruption",
+    "duplex.trace",
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.committed",

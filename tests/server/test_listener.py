@@ -30,6 +30,7 @@ from server.events import (
 )
 from server.listener import CleanHop, Listener, ListenerSettings
 from server.session_config import SessionConfig, update_session
+from server.trace import Trace
 from server.turn import SmartTurn, TurnService
 from server.vad import SileroBank
 
@@ -345,6 +346,49 @@ class TestPlayback:
         said = 0.3 * speech("tea")[4000:-8000]
         match = np.correlate(heard, said[:8000]).argmax()
         assert np.corrcoef(heard[match : match + len(said)], said)[0, 1] > 0.99
+
+
+class TestTrace:
+    def test_it_tells_what_was_seen_and_decided_in_every_hop(
+        self, turns: TurnService, service: RecognitionService
+    ):
+        session = Session(turns, service, ListenerSettings(trace=True))
+        session.hear(np.concatenate([silence(1), speech("tea"), silence(3)]))
+        traces = session.of(Trace)
+        assert [trace.start_ms for trace in traces] == [200 * n for n in range(len(traces))]
+        states = [state for trace in traces for state in trace.state]
+        assert [state for n, state in enumerate(states) if n == 0 or state != states[n - 1]][-2:] == [
+            "pausing",
+            "idle",
+        ]
+        assert {len(trace.gate) for trace in traces} == {len(trace.near_dbfs) for trace in traces} == {10}
+        decisions = [each for trace in traces for each in trace.decisions]
+        started, *_, stopped = decisions
+        assert started.about_ms == session.of(SpeechStarted)[0].audio_start_ms
+        told = session.of(SpeechStopped)[0]
+        assert (stopped.at_ms, stopped.reason, stopped.p_turn) == (
+            told.audio_end_ms,
+            told.duplex.reason,
+            told.duplex.p_turn,
+        )
+        assert [each.decision for each in decisions][-3:] == ["paused", "judged", "stopped"]
+
+    def test_it_is_off_until_it_is_asked_for_and_can_be_left_again(self, turns: TurnService):
+        session = Session(turns, None)
+        session.hear(silence(1))
+        session.listener.configure(ListenerSettings(detection=None, trace=True))
+        session.hear(silence(1))
+        session.listener.configure(ListenerSettings())
+        session.hear(silence(1))
+        assert len(session.of(Trace)) == 5
+        assert {state for trace in session.of(Trace) for state in trace.state} == {"recording"}
+
+    def test_audio_that_was_left_out_is_not_traced(self, turns: TurnService):
+        session = Session(turns, None, ListenerSettings(trace=True))
+        session.hear(silence(0.3))
+        session.now += 5 * RATE
+        session.hear(silence(0.4))
+        assert [trace.start_ms for trace in session.of(Trace)] == [0, 5300, 5500]
 
 
 class TestCommands:
