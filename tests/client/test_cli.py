@@ -116,6 +116,13 @@ class TestServeRefuses:
         assert result.exit_code == 1
         assert f"{model} is not a safetensors file" in result.output
 
+    def test_a_recogniser_that_is_not_whole(self, tmp_path):
+        (tmp_path / "config.yaml").touch()
+        options = ("--asr", "paraformer", "--asr-model", tmp_path, "--port", free_port())
+        result = run("serve", *options)
+        assert result.exit_code == 1
+        assert f"{tmp_path} is not a Paraformer directory: it lacks model.pt" in result.output
+
     def test_a_missing_config(self, tmp_path):
         result = run("serve", "--config", tmp_path / "none.toml")
         assert result.exit_code == 2

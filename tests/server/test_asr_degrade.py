@@ -1,4 +1,4 @@
-"""What a recogniser finishes late still reaches the peer."""
+"""A recogniser that is late or broken costs its transcript, and not one sample of the audio."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from aec_core import HopCanceller
-from server.asr import RecognitionService, Transcript
+from aec_core import HOP, HopCanceller
+from server.asr import Limits, RecognitionService, Transcript
 from server.engine import Engine
 from server.events import (
     InputAudioAppend,
@@ -102,3 +102,40 @@ def test_a_transcript_comes_without_more_audio(turns: TurnService):
 
     assert isinstance(completed, TranscriptionCompleted)
     assert completed.transcript == "the end"
+
+
+def heard_back(items: list[Item]) -> int:
+    """Return how many samples of cleaned audio were sent to the peer."""
+    return sum((len(item) - 32) // 4 for item in items if isinstance(item, bytes))
+
+
+def all_of_it() -> int:
+    return -(-len(SPEECH) // HOP) * HOP - 2 * HOP  # what is no whole hop, and the latency, stay behind
+
+
+def test_a_recogniser_that_breaks_fails_the_transcript(turns: TurnService):
+    service = RecognitionService(Troubled(breaks))
+    engine, items = converse(turns, service)
+    failed = outcome(engine, items)
+    service.close()
+    assert isinstance(failed, TranscriptionFailed)
+    assert failed.error.code == "recognizer_error"
+    assert "no room for the model" in failed.error.message
+    assert heard_back(items) == all_of_it()
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"), [(Limits(finish_s=0.05), "timeout"), (Limits(waiting_s=0.5), "too_slow")]
+)
+def test_a_recogniser_that_hangs_fails_the_transcript_and_delays_nothing(
+    turns: TurnService, limits: Limits, code: str
+):
+    gate = threading.Event()
+    service = RecognitionService(Troubled(lambda: None if gate.wait(60) else breaks()), limits)
+    engine, items = converse(turns, service)
+    assert heard_back(items) == all_of_it()  # though the recogniser has not answered once
+    failed = outcome(engine, items)
+    gate.set()
+    service.close()
+    assert isinstance(failed, TranscriptionFailed)
+    assert failed.error.code == code

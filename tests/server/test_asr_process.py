@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Echo:
     name: str = "echo"
 
     def load(self) -> EchoRecognizer:
-        if self.name == "broken":
+        if self.name == "broken" or Path(self.name).is_file():
             raise RecognizerError("the model is broken")
         if self.name == "crashing":
             os._exit(3)
@@ -165,6 +166,21 @@ def test_a_process_that_hangs_is_ended(caplog: pytest.LogCaptureFixture):
 def test_models_that_cannot_be_loaded_are_an_error_in_time(name: str, message: str):
     with pytest.raises(RecognizerError, match=message):
         ProcessRecognizer(Echo(name), Patience(load=1 if name == "hanging" else 60))
+
+
+def test_a_start_that_fails_is_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The models are gone when the process is killed, and there again a while later."""
+    gone = tmp_path / "gone"
+    recognizer = ProcessRecognizer(Echo(str(gone)), PATIENCE)
+    gone.touch()
+    killed = recognizer.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: caplog.text.count("the recogniser does not start: the model is broken") == 2)
+    gone.unlink()
+    restarted(recognizer, killed)
+    assert recognizer.open(None, ()).finish(NOTHING) == Transcript("0 of 1")
+    recognizer.close()
 
 
 def test_no_process_is_left_behind():

@@ -13,6 +13,7 @@ import soundfile
 
 from server.asr import RecognitionService, RecognizerError, Transcript, load_recognizer
 from server.asr import hub as hubs
+from server.asr.choice import choose
 from server.asr.paraformer import (
     CHUNK,
     ParaformerModels,
@@ -264,11 +265,33 @@ def test_a_hub_that_does_not_answer_is_a_clear_error_at_once(monkeypatch: pytest
     assert attempts == ["paraformer-zh-streaming"]  # the cache alone
 
 
+def test_short_names_are_those_of_funasr():
+    assert hubs._modelscope("ct-punc")[0].startswith("iic/punc_ct-transformer")
+    assert hubs._huggingface("paraformer-zh-streaming")[0] == "funasr/paraformer-zh-streaming"
+    assert hubs._modelscope("somebody/model")[0] == "somebody/model"
+
+
 def test_what_is_in_the_cache_needs_no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     fetch = {"name": str(tmp_path)}.__getitem__
     cached = ("name", "http://127.0.0.1:9", lambda name, local_files_only: fetch(name))
     monkeypatch.setattr(hubs, "_modelscope", lambda model: cached)
     assert hubs.locate("paraformer-zh-streaming", "modelscope", ()) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ((None, None, None), ("paraformer-zh-streaming", "paraformer-zh", "ct-punc")),
+        (("iic/mine", "none", None), ("iic/mine", None, "ct-punc")),
+        ((".", None, None), (".", None, None)),  # a directory comes alone
+        ((".", "paraformer-zh", "none"), (".", "paraformer-zh", None)),
+    ],
+)
+def test_what_is_not_said_comes_from_the_hub_and_not_beside_a_directory(
+    given: tuple[str | None, ...], chosen: tuple[str | None, ...]
+):
+    models = choose(given[0], given[1], given[2], "modelscope", 1)
+    assert (models.streaming, models.second_pass, models.punctuation) == chosen
 
 
 @pytest.mark.parametrize(
