@@ -10,7 +10,8 @@ import typer
 from client.commands.terminal import fail, need, warn
 
 if TYPE_CHECKING:
-    from client.conversation.run import Conversation, Options
+    from client.conversation.calls import Options
+    from client.conversation.run import Conversation
     from server.asr import Recognizer
 
 _CACHE = Path.home() / ".cache" / "duplex-aec"
@@ -48,7 +49,7 @@ def conversation(
     need("librosa", "evaluate")
     if folder is not None:
         need("matplotlib", "evaluate")
-    from client.conversation.run import Options
+    from client.conversation.calls import Options
 
     try:
         from aec_core.train.default_data import complete

@@ -10,8 +10,9 @@ import numpy as np
 
 from aec_core.evaluate.plotstyle import SIZE, colour, legend_above, save, subplots
 from aec_core.types import HOP, SAMPLE_RATE
+from client.conversation.calls import example
 from client.conversation.dialogues import SERS_DB, Dialogue
-from client.conversation.run import Conversation, example
+from client.conversation.run import Conversation
 from client.conversation.session import Noticed
 from client.conversation.targets import CLEAN, NONE, OURS
 from client.conversation.timeline import items

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aec_core.evaluate.markdown import number, numbers, percent, table
 from aec_core.evaluate.tables import held
 from aec_core.types import SAMPLE_RATE
-from client.conversation.dialogues import SERS_DB
-from client.conversation.figures import Figures
+from client.conversation import tables
 from client.conversation.plots import draw_all
 from client.conversation.run import Conversation
 from client.conversation.targets import NONE, OURS
@@ -63,7 +61,6 @@ def write_docs(conversation: Conversation, folder: Path, how: str) -> None:
 
 def markdown(conversation: Conversation, how: str = "", plots: Sequence[tuple[str, str]] = ()) -> str:
     """Render every table."""
-    systems = conversation.systems
     kept = sum(row["holds"] for row in conversation.targets)
     parts = [
         "# Conversation",
@@ -74,23 +71,7 @@ def markdown(conversation: Conversation, how: str = "", plots: Sequence[tuple[st
         _METHOD,
         f"## Targets: {kept} of {len(conversation.targets)} hold",
         held(conversation.targets),
-        "## Starts and ends of turns",
-        "Latencies in ms, median / 95th percentile.",
-        _turns(systems),
-        f"### Ends by reason, {OURS}",
-        _reasons(systems[OURS]),
-        "### Hesitations taken for the end, % (of how many), by length of the pause in ms",
-        _cuts(systems),
-        "### Onset by SER, median / 95th percentile, ms",
-        _onsets(systems),
-        "## The agent alone",
-        "Barge-ins a minute that would have stopped the agent, and turns a minute that began, while nobody "
-        "spoke.",
-        _alone(systems),
-        "## Detection",
-        "The service's turns as a detector of the true ones: DCF = 0.75 false + 0.25 missed, in % of the "
-        "time, 250 ms at every edge left out.",
-        _detection(systems),
+        *_turn_taking(conversation),
         *_words(conversation),
         *(["## Plots"] if plots else []),
         *(f"![{caption}]({name})\n\n{caption}" for name, caption in plots),
@@ -98,124 +79,38 @@ def markdown(conversation: Conversation, how: str = "", plots: Sequence[tuple[st
     return "\n\n".join(part for part in parts if part)
 
 
-def _turns(systems: dict[str, Figures]) -> str:
-    head = [
-        "",
-        "onset",
-        "barge-in",
-        "end",
-        "wrong cuts, %",
-        "cut in speech",
-        "missed",
-        "two in one",
-        "false starts a minute",
+def _turn_taking(conversation: Conversation) -> list[str]:
+    systems = conversation.systems
+    return [
+        "## Starts and ends of turns",
+        "Latencies in ms, median / 95th percentile.",
+        tables.turns(systems),
+        f"### Ends by reason, {OURS}",
+        tables.reasons(systems[OURS]),
+        "### Hesitations taken for the end, % (of how many), by length of the pause in ms",
+        tables.cuts(systems),
+        "### Onset by SER, median / 95th percentile, ms",
+        tables.onsets(systems),
+        "## The agent alone",
+        "Barge-ins a minute that would have stopped the agent, and turns a minute that began, while nobody "
+        "spoke.",
+        tables.alone(systems),
+        "## Detection",
+        "The service's turns as a detector of the true ones: DCF = 0.75 false + 0.25 missed, in % of the "
+        "time, 250 ms at every edge left out.",
+        tables.detection(systems),
     ]
-    return table(
-        head,
-        (
-            [
-                name,
-                *(_latency(system[key]) for key in ("onset_ms", "commit_ms", "endpoint_ms")),
-                percent(system["wrong_cuts"]["share"]),
-                *(f"{system[key]} of {system['turns']}" for key in ("cuts_in_speech", "missed", "merged")),
-                number(system["false_starts_per_min"]),
-            ]
-            for name, system in systems.items()
-        ),
-    )
-
-
-def _reasons(system: Figures) -> str:
-    return table(
-        ["reason", "turns", "end, ms"],
-        (
-            [f"`{reason}`", str(latency["n"]), _latency(latency)]
-            for reason, latency in system["endpoint_ms_by_reason"].items()
-        ),
-    )
-
-
-def _cuts(systems: dict[str, Figures]) -> str:
-    buckets = list(systems[OURS]["wrong_cuts_by_pause_ms"])
-    return table(
-        ["", *buckets],
-        (
-            [name, *(_share(system["wrong_cuts_by_pause_ms"][bucket]) for bucket in buckets)]
-            for name, system in systems.items()
-        ),
-    )
-
-
-def _onsets(systems: dict[str, Figures]) -> str:
-    return table(
-        ["", *(f"{ser} dB" for ser in SERS_DB)],
-        (
-            [name, *(_latency(system["onset_ms_by_ser"][str(ser)]) for ser in SERS_DB)]
-            for name, system in systems.items()
-        ),
-    )
-
-
-def _alone(systems: dict[str, Figures]) -> str:
-    rows = (
-        [
-            name,
-            f"{voice} voice",
-            number(some["false_commits_per_min"], 2),
-            number(some["false_starts_per_min"], 2),
-        ]
-        for name, system in systems.items()
-        for voice, some in system.get("far_end", {}).items()
-    )
-    return table(["", "the agent speaks in", "false barge-ins", "false starts"], rows)
-
-
-def _detection(systems: dict[str, Figures]) -> str:
-    return table(
-        ["", "DCF", *(f"{ser} dB" for ser in SERS_DB), "false", "missed"],
-        (
-            [
-                name,
-                percent(system["dcf"]),
-                *(percent(system["dcf_by_ser"][str(ser)]) for ser in SERS_DB),
-                percent(system["p_false"]),
-                percent(system["p_miss"]),
-            ]
-            for name, system in systems.items()
-        ),
-    )
 
 
 def _words(conversation: Conversation) -> list[str]:
     systems = {name: system for name, system in conversation.systems.items() if "wer" in system}
     if not systems:
         return []
-    by_beta = {f"β {beta} for the recogniser": rates for beta, rates in conversation.wer_by_beta.items()}
-    rates = table(
-        ["", "WER", *(f"{ser} dB" for ser in SERS_DB), "first partial, ms"],
-        (
-            [
-                name,
-                percent(some["wer"]),
-                *(percent(some["wer_by_ser"][str(ser)]) for ser in SERS_DB),
-                _latency(some["first_partial_ms"]),
-            ]
-            for name, some in (systems | by_beta).items()
-        ),
-    )
     return [
         "## Words",
         f"All transcripts of a dialogue against all that was said in it, {systems[NONE]['words']} English "
         "words: words of the agent that are written down count as errors, so that WER can be above 100 %. "
         "Without a canceller or an echo, and in the rows by β, only the final texts are asked for; the rows "
         "by β find turns with 0.6.",
-        rates,
+        tables.words(systems, conversation.wer_by_beta),
     ]
-
-
-def _latency(latency: Figures) -> str:
-    return numbers((latency["p50"], latency["p95"]), 0)
-
-
-def _share(cuts: Figures) -> str:
-    return f"{percent(cuts['share'])} ({cuts['n']})"

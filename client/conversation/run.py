@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,13 +14,13 @@ from aec_core import HopCanceller
 from aec_core.evaluate.peers import Peer, find_peers
 from aec_core.types import SAMPLE_RATE
 from client.conversation.awaited import AwaitedRecognition, AwaitedTurns, FinalOnly
-from client.conversation.dialogues import TURNS, Dialogue, make_dialogues, make_far_calls, make_word_dialogues
+from client.conversation.calls import Calls, Options, Show, example, make_calls
+from client.conversation.dialogues import Dialogue
 from client.conversation.figures import Figures, far_end, recognition, turn_taking
 from client.conversation.replay import Replay
 from client.conversation.scoring import Outcome, score
 from client.conversation.session import Ears, Noticed, listen
 from client.conversation.targets import AEC3, CLEAN, NONE, OURS, SOFT, targets
-from client.conversation.voices import load_voices
 from server.asr import RecognitionService, Recognizer
 from server.engine import Core
 from server.turn import SmartTurn
@@ -29,48 +28,6 @@ from server.turn import SmartTurn
 SWEEP = (0.1, 0.2, 0.4, 0.6, 0.8)
 _BETAS = (0.6, 0.2)
 VOICES = {False: "another", True: "the person's own"}
-
-Show = Callable[[str, float, float], None]
-"""Told phase, seconds of audio done and in total."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is measured.
-
-    Attributes:
-        manifest: Speakers and noises, as `docs/data.md` describes it.
-        split: Whose speakers talk.
-        also: Corpora or speakers that talk, too.
-        dialogues: Dialogues in which everything counts; as many more count for words alone, where
-            there are English speakers whose sentences are not whole.
-        far_minutes: Agent alone, for each of two voices.
-        seed: Decides all audio.
-        model: Checkpoint; None for the shipped weights.
-        turns: Of each dialogue.
-    """
-
-    manifest: Path
-    split: str = "test"
-    also: tuple[str, ...] = ()
-    dialogues: int = 8
-    far_minutes: float = 4.0
-    seed: int = 2026
-    model: Path | None = None
-    turns: int = TURNS
-
-
-@dataclass(frozen=True)
-class Calls:
-    """All audio of an evaluation."""
-
-    dialogues: list[Dialogue]
-    words: list[Dialogue]
-    far: list[Dialogue]
-
-    @property
-    def all(self) -> list[Dialogue]:
-        return [*self.dialogues, *self.words, *self.far]
 
 
 @dataclass
@@ -114,29 +71,6 @@ def evaluate(options: Options, recognizer: Recognizer | None, show: Show) -> Con
         conversation.missing.append("words are left out: there is no recogniser")
     conversation.seconds = perf_counter() - began
     return conversation
-
-
-def make_calls(options: Options, *, with_words: bool, show: Show) -> Calls:
-    """Make all audio; each call counts as a minute of it."""
-    voices = load_voices(options.manifest, options.split, options.also)
-    made, total = 0, options.dialogues * (1 + with_words) + 2 * round(options.far_minutes)
-
-    def one() -> None:
-        nonlocal made
-        made += 1
-        show("making the calls", min(60 * made, 60 * total), 60 * total)
-
-    dialogues = make_dialogues(voices, options.dialogues, options.seed, options.turns, one)
-    if not dialogues:
-        raise ValueError(
-            f"{options.manifest}: no transcript of split {options.split} ends as a sentence does, "
-            "so that nobody knows when a turn is over"
-        )
-    count = options.dialogues if with_words else 0
-    words = make_word_dialogues(voices, count, options.seed, options.turns, one)
-    far = make_far_calls(voices, options.far_minutes, options.seed, one)
-    show("making the calls", 60 * total, 60 * total)
-    return Calls(dialogues, words, far)
 
 
 class _Evaluation:
@@ -232,8 +166,3 @@ class _Evaluation:
             self._show(name, done, total)
 
         return listen(core, calls, ears, betas, heard)
-
-
-def example(calls: Calls) -> Dialogue:
-    """Choose the dialogue that is drawn: the first at -10 dB, or the first of all."""
-    return next((call for call in calls.dialogues if call.ser_db == -10), calls.dialogues[0])

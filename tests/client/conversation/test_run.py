@@ -10,9 +10,10 @@ pytest.importorskip("matplotlib")
 
 from client.cli import app
 from client.conversation import dialogues, run
+from client.conversation.calls import Options
 from client.conversation.figures import far_end, latency, recognition, turn_taking
 from client.conversation.report import FIGURES, PAGE, markdown, write_docs
-from client.conversation.run import Options, evaluate
+from client.conversation.run import evaluate
 from client.conversation.scoring import Ending, Hesitation, Outcome
 from client.conversation.targets import AEC3, CLEAN, NONE, OURS, SOFT, targets
 from tests.client.conversation.scripted import Counting
@@ -66,6 +67,7 @@ def test_page_figures_and_plots(small, tmp_path):
     assert page.startswith("# Conversation\n\nWritten by a test.\n\n2 dialogues, 1 minutes of audio")
     for name in small.systems:
         assert f"| {name} |" in page
+    assert "| β 0.6 for the recogniser |" in page
     for row in small.targets:
         assert row["name"] in page
     figures = json.loads((tmp_path / FIGURES).read_text(encoding="utf-8"))
