@@ -4,7 +4,7 @@ import { Call } from "./call.js";
 import { Captions } from "./captions.js";
 import { Comparison } from "./comparison.js";
 import { Display } from "./display.js";
-import { AudioError } from "./microphone.js";
+import { AudioError, INSECURE } from "./microphone.js";
 import { Scope } from "./scope.js";
 import { View } from "./view.js";
 import { describe } from "./words.js";
@@ -115,6 +115,7 @@ async function save() {
   at("download").disabled = false;
 }
 
+if (!window.isSecureContext) view.alert(INSECURE);
 offerAgents();
 at("start").addEventListener("click", start);
 at("stop").addEventListener("click", stop);

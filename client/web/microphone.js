@@ -3,6 +3,9 @@
 const PROCESSING = ["echoCancellation", "noiseSuppression", "autoGainControl"];
 const OFF = Object.fromEntries(PROCESSING.map((name) => [name, false]));
 
+export const INSECURE =
+  "This browser hides the microphone from pages that are not secure. Open the page over https, or on http://localhost.";
+
 /** Something that people must know; `message` is for them. */
 export class AudioError extends Error {}
 
@@ -13,9 +16,7 @@ export class AudioError extends Error {}
  */
 export async function openMicrophone() {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new AudioError(
-      "This browser hides the microphone from pages that are not secure. Open the page over https, or on http://localhost.",
-    );
+    throw new AudioError(INSECURE);
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: { ...OFF, channelCount: 1 } });

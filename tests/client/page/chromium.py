@@ -31,6 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    "--host-resolver-rules=MAP elsewhere.test 127.0.0.1",  # insecure, as in a LAN
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]

@@ -18,10 +18,11 @@ def test_refused_microphone_is_said(page, open_page):
     expect(element(page, "start")).to_be_enabled()
 
 
-def test_insecure_page_is_said(page, open_page):
-    page.add_init_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
-    open_page()
+def test_insecure_page_is_said_before_and_after_start(page, open_page):
+    page.goto(open_page().http.replace("127.0.0.1", "elsewhere.test"))
+    expect(element(page, "alert")).to_contain_text("https", timeout=SLOWLY)
     element(page, "start").click()
+    eventually(page, "status", "Stopped")
     expect(element(page, "alert")).to_contain_text("https", timeout=SLOWLY)
 
 
@@ -94,6 +95,7 @@ def test_lost_connection_is_resumed_and_a_lost_service_replaced(page, open_page,
     eventually(page, "status", "Listening")
     page.wait_for_function("document.getElementById('warning').textContent === ''")
     assert "duplex_sessions_resumed_total 1.0" in server.metrics()
+    expect(element(page, "events")).not_to_contain_text("gap")  # what was lost with the socket came again
     server.stop()
     eventually(page, "status", "Reconnecting")
     start_server(port=server.port)
