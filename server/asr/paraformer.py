@@ -27,7 +27,7 @@ _SHORTEST = 960  # a frame of 60 ms; the model turns less into words of its own
 _CHUNK_SIZE = [0, 10, 5]  # look back, chunk and look ahead, in frames of 60 ms
 _MS = SAMPLE_RATE // 1000
 _SAFE = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
-_BATCH_AUDIO = 60 * SAMPLE_RATE  # with padding; bounds the memory of a batch
+_BATCH_AUDIO = 30 * SAMPLE_RATE  # with padding; bounds how long a batch keeps the others waiting
 
 logger = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ def safe_hotwords(hotwords: Sequence[str]) -> str:
 
 
 def _batches(lengths: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    """Cut `(number, length)`, shortest first, into batches of numbers that a memory can hold."""
+    """Cut `(number, length)`, shortest first, into batches of numbers."""
     batch: list[int] = []
     for number, length in lengths:
         if batch and (len(batch) + 1) * length > _BATCH_AUDIO:

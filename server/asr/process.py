@@ -47,7 +47,7 @@ class Patience:
     """
 
     load: float = 300.0
-    call: float = 30.0
+    call: float = 60.0
     restart: float = 0.5
     longest_restart: float = 30.0
 
@@ -156,21 +156,27 @@ class ProcessRecognizer:
     def _keep(self) -> None:
         """Start the process again whenever it has ended."""
         delay = self._patience.restart
-        while True:
+        while not self._closed.is_set():
             began = monotonic()
-            while self._process.is_alive():
-                self._process.join(_LOOK_S)
-                if monotonic() > self._deadline:
-                    logger.error("the recogniser does not answer")
-                    self._process.kill()
-            self._pipe = None
-            if self._closed.is_set():
-                return
-            logger.error("the recogniser's process ended with %s", self._process.exitcode)
+            self._watch()
             if monotonic() - began > self._patience.longest_restart:
                 delay = self._patience.restart  # it had served for a while
-            if self._closed.wait(delay):
-                return
+            delay = self._revive(delay)
+
+    def _watch(self) -> None:
+        """Wait until the process has ended, and end it if it hangs."""
+        while self._process.is_alive():
+            self._process.join(_LOOK_S)
+            if monotonic() > self._deadline:
+                logger.error("the recogniser does not answer")
+                self._process.kill()
+        self._pipe = None
+        if not self._closed.is_set():
+            logger.error("the recogniser's process ended with %s", self._process.exitcode)
+
+    def _revive(self, delay: float) -> float:
+        """Start the process, after `delay` and as often as it takes; return how long to wait next time."""
+        while not self._closed.wait(delay):
             delay = min(2 * delay, self._patience.longest_restart)
             try:
                 process, pipe, _ = self._start()
@@ -180,6 +186,8 @@ class ProcessRecognizer:
             with self._lock:
                 self._process, self._pipe = process, pipe
             logger.info("the recogniser is back")
+            break
+        return delay
 
     def _start(self) -> tuple[SpawnProcess, Connection | None, Ready]:
         context = multiprocessing.get_context("spawn")

@@ -197,6 +197,13 @@ def calls(two_passes: ParaformerRecognizer, monkeypatch: pytest.MonkeyPatch) -> 
     return seen
 
 
+def test_a_batch_holds_thirty_seconds(two_passes: ParaformerRecognizer, calls: list[dict[str, Any]]):
+    audio = np.tile(speech("tea"), 4)[: 12 * 16_000]
+    outcomes = two_passes.finish_together([(two_passes.open(None, ()), audio) for _ in range(3)])
+    assert [len(call["input"]) for call in calls] == [2, 1]
+    assert len({outcome.text for outcome in outcomes if isinstance(outcome, Transcript)}) == 1
+
+
 def test_hotwords_reach_the_model(
     tiny: TinyParaformers, two_passes: ParaformerRecognizer, calls: list[dict[str, Any]]
 ):
