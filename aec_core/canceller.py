@@ -20,7 +20,7 @@ from aec_core.ring import HopRing
 from aec_core.stft import Analysis, Synthesis
 from aec_core.types import HOP, SAMPLE_RATE, Mask, Rows, Samples
 
-_AUDIBLE = np.float32(1e-7)  # mean power of a hop of reference: -70 dBFS
+_AUDIBLE = np.float32(1e-6)  # mean power of a hop of reference: -60 dBFS, above a sound card's noise
 _ECHO_LASTS = round(2.0 * SAMPLE_RATE / HOP)  # hops: the longest delay, and the reverberation after it
 
 

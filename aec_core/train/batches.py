@@ -14,6 +14,7 @@ from aec_core.features import MELS
 from aec_core.train.dataset import Shard
 from aec_core.types import HOP, Samples
 
+_FIRST_SECONDS = 0.15  # share of the crops that begin where a call does: nothing is known there yet
 _REFERENCE = slice(2 * MELS, 3 * MELS)
 
 
@@ -44,7 +45,8 @@ class Batches:
         shard = self._shards[rng.integers(len(self._shards))]
         clip = int(rng.integers(len(shard.error)))
         frames = min(self._frames, shard.features.shape[1])
-        start = int(rng.integers(shard.features.shape[1] - frames + 1))
+        first = rng.random() < _FIRST_SECONDS
+        start = 0 if first else int(rng.integers(shard.features.shape[1] - frames + 1))
         audio = slice(start * HOP, (start + frames) * HOP)
         return shard.features[clip, start : start + frames], shard.error[clip, audio], shard.near[clip, audio]
 

@@ -15,6 +15,9 @@ from aec_core.train.rooms import Room, random_room
 from aec_core.train.sources import Sources
 from aec_core.types import HOP, SAMPLE_RATE, Wave
 
+_CLOSE = 0.25  # share of the talkers at a headset or with the phone at the mouth: no room is heard
+_HISSING = 0.3  # share of the references without a far end that are not all zero
+
 
 class Talk(StrEnum):
     """Who speaks in a clip."""
@@ -76,8 +79,8 @@ def make_mixture(scene: Scene, sources: Sources, seconds: float, rng: np.random.
     near = np.zeros(n, np.float32)
     if scene.talk in (Talk.DOUBLE, Talk.NEAR):
         spoken = sources.near(n, rng) if scene.merged else sources.one_talker(n, rng)
-        near = fftconvolve(spoken, room.near)[:n]
-        near *= 10 ** (rng.uniform(-38, -16) / 20) / active_rms(near)
+        near = spoken if rng.random() < _CLOSE else fftconvolve(spoken, room.near)[:n]
+        near = near * 10 ** (rng.uniform(-38, -12) / 20) / active_rms(near)
     echo = _set_level(echo, near, scene, rng)
     noise = sources.noise(n, rng)
     snr = scene.snr_db if scene.snr_db is not None else rng.uniform(10, 40)
@@ -105,7 +108,7 @@ def _echo(
     """Return `(ref, echo, delay_ms)`; the level of the echo is the caller's to set."""
     silent = np.zeros(n, np.float32)
     if scene.talk == Talk.SILENCE or (scene.talk == Talk.NEAR and rng.random() < 0.7):
-        return silent, silent, 0.0
+        return _unheard_hiss(silent, rng), silent, 0.0
     pair = sources.recorded(rng)
     ref, recording = (_reference(sources, n, rng), None) if pair is None else recorded_echo(pair, n, rng)
     if scene.talk == Talk.NEAR:  # headphones: played, but never heard
@@ -125,6 +128,13 @@ def _echo(
     later_ms = _jumped(delay_ms, rng) if scene.change == Change.JUMP else delay_ms
     first, second = _delay(heard, delay_ms, n), _delay(heard, later_ms, n)
     return ref, np.concatenate([first[:at], second[at:]]), delay_ms
+
+
+def _unheard_hiss(silent: Wave, rng: np.random.Generator) -> Wave:
+    """Return a reference in which nothing plays: digital silence, or in some the noise of a sound card."""
+    if rng.random() > _HISSING:
+        return silent
+    return 10 ** (rng.uniform(-75, -50) / 20) * rng.standard_normal(len(silent))
 
 
 def _reference(sources: Sources, n: int, rng: np.random.Generator) -> Wave:

@@ -86,13 +86,29 @@ def test_who_talks_is_who_is_heard(sources):
         assert not far.near.any()
         assert near.near.any()
         assert not near.echo.any()
-        assert not np.concatenate([silence.near, silence.echo, silence.ref]).any()
+        assert not np.concatenate([silence.near, silence.echo]).any()
+        assert np.std(silence.ref) < 10 ** (-49 / 20)
         assert silence.mic.any()  # noise
 
 
 def test_the_near_end_alone_sometimes_has_a_reference_that_nobody_hears(sources):
-    played = [mix(Scene(Talk.NEAR), sources, seed, 1.0).ref.any() for seed in range(30)]
-    assert 3 <= sum(played) <= 18
+    """Zeros in most clips; in some what plays in headphones, in some the hiss of a sound card."""
+    levels = [np.std(mix(Scene(Talk.NEAR), sources, seed, 1.0).ref) for seed in range(30)]
+    played = sum(level > 10 ** (-45 / 20) for level in levels)
+    hissing = sum(0 < level < 10 ** (-49 / 20) for level in levels)
+    assert 3 <= played <= 18
+    assert 2 <= hissing <= 15
+    assert played + hissing < 30
+
+
+def test_some_talkers_are_so_close_that_no_room_is_heard(sources, monkeypatch):
+    """Of a click the room leaves a tail, a microphone at the mouth a click."""
+    click = np.zeros(SAMPLE_RATE, np.float32)
+    click[800] = 1
+    monkeypatch.setattr(sources, "near", lambda n, rng: click)
+    seeds = range(20)
+    dry = [np.count_nonzero(mix(Scene(Talk.NEAR), sources, seed, 1.0).near) == 1 for seed in seeds]
+    assert 1 <= sum(dry) <= 12
 
 
 @pytest.mark.parametrize("delay_ms", [0, 100, 400])
