@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,7 @@ async def talk_with_agent(
     tail_s: float = 6.0,
     session: Event | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    ca: Path | None = None,
 ) -> DialogueResult:
     """Let a recorded person talk with an agent; what the agent says is echo and reference.
 
@@ -84,13 +86,14 @@ async def talk_with_agent(
         tail_s: How long the agent is listened to after the last turn.
         session: More settings for `session.update`.
         on_event: Called with each event as it comes.
+        ca: Certificate to trust; see `DuplexClient`.
 
     Raises:
         DuplexError: If the server cannot be reached, refuses, has no such agent or goes away.
     """
     wanted = {**(session or {}), "duplex": {**(session or {}).get("duplex", {}), "agent": agent}}
     wanted["duplex"]["cleaned_audio"] = True
-    async with DuplexClient(url, rate=SAMPLE_RATE, session=wanted, collect=True) as client:
+    async with DuplexClient(url, rate=SAMPLE_RATE, session=wanted, collect=True, ca=ca) as client:
         person = _Person(client, Conversation(transcribes(client.session)), room or Room(), speed)
         for event in client.greeting:
             on_event(event)

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -55,6 +57,7 @@ class DuplexClient:
         session: More settings for `session.update`, merged into what the client sends by itself.
         collect: Ask for the cleaned audio and keep it in `cleaned`.
         timeout_s: How long the handshake and the first events may take.
+        ca: PEM file of a certificate to trust beside the system's, for a service that made its own.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class DuplexClient:
         session: Event | None = None,
         collect: bool = False,
         timeout_s: float = 10.0,
+        ca: Path | None = None,
     ) -> None:
         self.url = url
+        self._ca = ca
         self.rate = rate
         self.cleaned = CleanedAudio()
         self.agent = AgentVoice(rate)  # for a session with an agent of the server: what to play
@@ -89,7 +94,7 @@ class DuplexClient:
         return self._numbering.sent
 
     async def __aenter__(self) -> Self:
-        self._socket = await _open(self.url, self._timeout_s)
+        self._socket = await _open(self.url, self._timeout_s, self._ca)
         self._reader = asyncio.create_task(self._read(self._socket))
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -248,12 +253,22 @@ def _merge(base: Event, extra: Event) -> Event:
     return merged
 
 
-async def _open(url: str, timeout_s: float) -> ClientConnection:
+def _trust(ca: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca)
+    except OSError as error:
+        raise DuplexError(f"{ca}: holds no certificate ({error.strerror or error})") from error
+    return context
+
+
+async def _open(url: str, timeout_s: float, ca: Path | None) -> ClientConnection:
     """Connect and choose the subprotocol.
 
     Raises:
         DuplexError: If nobody listens there, or the server refuses.
     """
+    trust: dict[str, Any] = {"ssl": _trust(ca)} if ca is not None and url.startswith("wss:") else {}
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
     try:
         return await connect(
@@ -263,9 +278,15 @@ async def _open(url: str, timeout_s: float) -> ClientConnection:
             max_size=MAX_MESSAGE_BYTES,
             open_timeout=timeout_s,
             proxy=None if local else True,
+            **trust,
         )
     except InvalidStatus as error:
         raise DuplexError(_refusal(url, error)) from error
+    except ssl.SSLCertVerificationError as error:
+        raise DuplexError(
+            f"the certificate of {url} is not trusted ({error.verify_message}): "
+            "if the service made it, name the file with --ca"
+        ) from error
     except TimeoutError as error:
         raise DuplexError(f"{url} did not answer within {timeout_s:.0f} s") from error
     except (InvalidURI, InvalidHandshake, ValueError) as error:

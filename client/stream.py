@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -75,6 +76,7 @@ async def stream_pair(
     speed: Speed = "realtime",
     session: Event | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    ca: Path | None = None,
 ) -> StreamResult:
     """Play a pair into a server and return when all of its turns are transcribed.
 
@@ -85,12 +87,13 @@ async def stream_pair(
         speed: `realtime`, or `max` for as fast as the server answers with cleaned audio.
         session: Settings for `session.update`.
         on_event: Called with each event as it comes.
+        ca: Certificate to trust; see `DuplexClient`.
 
     Raises:
         DuplexError: If the server cannot be reached, refuses, goes away or leaves a turn unanswered.
     """
     began = time.monotonic()
-    async with DuplexClient(url, rate=SAMPLE_RATE, session=session, collect=True) as client:
+    async with DuplexClient(url, rate=SAMPLE_RATE, session=session, collect=True, ca=ca) as client:
         conversation = Conversation(transcribes=transcribes(client.session))
         for event in client.greeting:
             on_event(event)

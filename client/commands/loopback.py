@@ -40,8 +40,8 @@ def loopback(
         typer.Option(min=1, max=1000, help="To ask of the system, ms. [default: its safe value]"),
     ] = None,
     agent: Annotated[
-        str, typer.Option(help="What is played: 'narrator', 'none', or a sound file that repeats.")
-    ] = "narrator",
+        str, typer.Option(help="What is played: 'clip', 'none', or a sound file that repeats.")
+    ] = "clip",
     ref_device: Annotated[
         str | None,
         typer.Option(
@@ -51,6 +51,9 @@ def loopback(
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="WebSocket of a service. [default: one inside this process]")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")
     ] = None,
     asr: Annotated[Asr, typer.Option(help="Recogniser of the service inside this process.")] = Asr.auto,
     record: Annotated[
@@ -85,27 +88,27 @@ def loopback(
         seconds=seconds,
         jsonl=jsonl,
     )
-    _run(options, url, asr)
+    _run(options, _elsewhere(url, ca) if url else _here(asr), url or "the service in this process")
 
 
-def _run(options: Options, url: str | None, asr: Asr) -> None:
+def _run(options: Options, make_link: MakeLink, service: str) -> None:
     from client.audio import AudioFileError
     from client.desktop.devices import DeviceError
     from client.desktop.session import run_session
     from client.duplex import DuplexError
 
     try:
-        run_session(options, _elsewhere(url) if url else _here(asr), url or "the service in this process")
+        run_session(options, make_link, service)
     except (AudioFileError, DeviceError, DuplexError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped", code=130)
 
 
-def _elsewhere(url: str) -> MakeLink:
+def _elsewhere(url: str, ca: Path | None) -> MakeLink:
     from client.desktop.link import RemoteLink
 
-    return lambda session, on_cleaned: RemoteLink(url, session, on_cleaned)
+    return lambda session, on_cleaned: RemoteLink(url, session, on_cleaned, ca)
 
 
 def _here(asr: Asr) -> MakeLink:

@@ -38,6 +38,9 @@ def stream(
         typer.Argument(metavar="REF", help="What the loudspeaker played at the same time; not with --agent."),
     ] = None,
     url: Annotated[str, typer.Option(help="Where the service listens.")] = "ws://127.0.0.1:8080/v1/realtime",
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")
+    ] = None,
     speed: Annotated[Speed, typer.Option(help="'max': as fast as the server answers.")] = Speed.realtime,
     agent: Annotated[
         str | None,
@@ -79,7 +82,7 @@ def stream(
         if trace is not None:
             _prepare(trace)
             settings["duplex"] = {"trace": True}
-        play = partial(_play, mic, ref) if ref is not None else partial(_talk, mic, agent or "")
+        play = partial(_play, mic, ref, ca) if ref is not None else partial(_talk, mic, agent or "", ca)
         events, tell = _collecting(_printer(jsonl))
         sounds = play(url, speed.value, settings, tell)
         if save_dir is not None:
@@ -93,7 +96,13 @@ def stream(
 
 
 def _play(
-    mic: Path, ref: Path, url: str, speed: SpeedName, settings: Event | None, show: Callable[[Event], None]
+    mic: Path,
+    ref: Path,
+    ca: Path | None,
+    url: str,
+    speed: SpeedName,
+    settings: Event | None,
+    show: Callable[[Event], None],
 ) -> dict[str, Pcm]:
     """Play a pair; return the cleaned audio."""
     import asyncio
@@ -104,13 +113,19 @@ def _play(
     mic_audio, ref_audio, warning = load_pair(mic, ref, 16_000)
     if warning:
         warn(warning)
-    playing = stream_pair(url, mic_audio, ref_audio, speed=speed, session=settings, on_event=show)
+    playing = stream_pair(url, mic_audio, ref_audio, speed=speed, session=settings, on_event=show, ca=ca)
     result = asyncio.run(playing)
     return {"vad": result.vad, "asr": result.asr}
 
 
 def _talk(
-    near: Path, agent: str, url: str, speed: SpeedName, settings: Event | None, show: Callable[[Event], None]
+    near: Path,
+    agent: str,
+    ca: Path | None,
+    url: str,
+    speed: SpeedName,
+    settings: Event | None,
+    show: Callable[[Event], None],
 ) -> dict[str, Pcm]:
     """Talk with an agent; return what was played and heard, and the cleaned audio."""
     import asyncio
@@ -119,7 +134,7 @@ def _talk(
     from client.dialogue import talk_with_agent
 
     person = load_mono(near, 16_000)
-    talking = talk_with_agent(url, person, agent, speed=speed, session=settings, on_event=show)
+    talking = talk_with_agent(url, person, agent, speed=speed, session=settings, on_event=show, ca=ca)
     result = asyncio.run(talking)
     return {"mic": result.mic, "agent": result.agent, "vad": result.vad, "asr": result.asr}
 

@@ -13,7 +13,7 @@ from client.page import web_directory
 
 Audio = NDArray[np.float32]
 
-NARRATOR = "narrator"
+CLIP = "clip"
 SILENT = "none"
 
 _DUCKED = 0.25
@@ -25,7 +25,7 @@ def load_clip(name: str, rate: int) -> Audio:
     """Return what the agent says: the clip that ships, nothing, or a file of the user's.
 
     Args:
-        name: `narrator`, `none` or the path of a sound file.
+        name: `clip`, `none` or the path of a sound file.
         rate: Of the result, Hz.
 
     Raises:
@@ -35,7 +35,7 @@ def load_clip(name: str, rate: int) -> Audio:
         return np.zeros(0, np.float32)
     folder = web_directory()
     shipped = None if folder is None else folder / "agent.mp3"
-    return load_mono(shipped if name == NARRATOR and shipped is not None else Path(name), rate)
+    return load_mono(shipped if name == CLIP and shipped is not None else Path(name), rate)
 
 
 class Agent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Literal, Protocol, Self
 
 import numpy as np
@@ -55,10 +56,13 @@ class RemoteLink:
         url: WebSocket of the service.
         session: Settings for `session.update`.
         on_cleaned: Takes the cleaned audio; None asks for none.
+        ca: Certificate to trust; see `DuplexClient`.
     """
 
-    def __init__(self, url: str, session: Event, on_cleaned: OnCleaned | None) -> None:
-        self._client = DuplexClient(url, session=session, collect=on_cleaned is not None)
+    def __init__(
+        self, url: str, session: Event, on_cleaned: OnCleaned | None, ca: Path | None = None
+    ) -> None:
+        self._client = DuplexClient(url, session=session, collect=on_cleaned is not None, ca=ca)
         if on_cleaned is not None:
             self._client.cleaned = _Passing(on_cleaned)
         self.latency = 0

@@ -41,7 +41,7 @@ class Options:
     channel: int = 1
     rate: int | None = None
     latency_ms: float | None = None
-    agent: str = "narrator"
+    agent: str = "clip"
     ref_device: str | None = None
     record: Path | None = None
     seconds: float | None = None

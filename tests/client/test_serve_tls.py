@@ -10,7 +10,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 from websockets.sync.client import connect
 
@@ -66,6 +68,22 @@ def test_the_page_and_the_socket_under_one_certificate(serving, tmp_path: Path):
         assert json.loads(socket.recv(10))["type"] == "session.created"
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         urllib.request.urlopen(f"https://127.0.0.1:{port}/", timeout=10)
+
+
+def test_a_client_that_is_told_trusts_it(serving, tmp_path: Path):
+    port, _ = serving("--tls", "--host", "127.0.0.1")
+    certificate = tmp_path / "duplex" / "tls" / "certificate.pem"
+    sound = tmp_path / "silence.wav"
+    soundfile.write(sound, np.zeros(1600), 16_000)
+    command = ["stream", str(sound), str(sound), "--url", f"wss://127.0.0.1:{port}/v1/realtime", "--jsonl"]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1
+    assert "not trusted" in refused.stderr
+    unreadable = CliRunner().invoke(app, [*command, "--ca", str(sound)])
+    assert unreadable.exit_code == 1
+    assert "holds no certificate" in unreadable.stderr
+    trusted = CliRunner().invoke(app, [*command, "--ca", str(certificate), "--speed", "max"])
+    assert trusted.exit_code == 0, trusted.stderr
 
 
 def test_it_prints_how_a_phone_gets_there(serving, tmp_path: Path):

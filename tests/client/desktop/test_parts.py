@@ -168,7 +168,7 @@ class TestAgent:
         assert not agent.read(5 * RATE)[RATE // 10 :].any()
 
     def test_the_clip_that_ships_and_files(self, tmp_path):
-        assert len(load_clip("narrator", 8000)) > 8000
+        assert len(load_clip("clip", 8000)) > 8000
         assert not Agent(load_clip("none", RATE), RATE).speaks
         soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 8000)
         assert len(load_clip(str(tmp_path / "a.wav"), RATE)) == 200
