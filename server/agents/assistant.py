@@ -23,12 +23,19 @@ class Assistant(Plain):
         self._chat = chat
         self._instructions = instructions
         self._answer: Answer | None = None
+        self._held = False  # it was interrupted, and nobody knows yet by what
 
     def interrupted(self, rest: Sequence[Piece]) -> None:
-        self.close()
+        self._held = True
         super().interrupted(rest)
 
+    def resume(self) -> None:
+        self._held = False
+        self._speaker.say(self._rest, more=self._answer is not None)
+        self._rest = []
+
     def answer(self, text: str | None) -> None:
+        self.close()
         if text is None:
             self._speaker.say([Piece(NOT_UNDERSTOOD)])
             return
@@ -36,7 +43,7 @@ class Assistant(Plain):
         self._speaker.say([], more=True)
 
     def hop(self) -> list[ErrorEvent]:
-        if self._answer is None:
+        if self._answer is None or self._held:
             return []
         errors: list[ErrorEvent] = []
         for news in self._answer.poll():
@@ -52,7 +59,7 @@ class Assistant(Plain):
     def close(self) -> None:
         if self._answer is not None:
             self._answer.cancel()
-        self._answer = None
+        self._answer, self._held = None, False
 
     def _messages(self) -> list[Message]:
         """Return the dialogue; what one side said in several turns is one message."""

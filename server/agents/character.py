@@ -34,7 +34,7 @@ class Character(Protocol):
         ...
 
     def close(self) -> None:
-        """The session is over, or goes on with another character."""
+        """Give up what is on its way; what is begun anew is begun by a person."""
         ...
 
 

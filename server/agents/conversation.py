@@ -117,6 +117,7 @@ class Conversation:
         """Stop on the client's word, and wait for a person to say something."""
         if self._speaker.busy:
             self._silence()
+            self._character.close()
         else:
             self._refuse("response_cancel_not_active", "the agent says nothing", event.event_id)
         return self._flush()
@@ -134,6 +135,7 @@ class Conversation:
         elif said is self._speaker.said:
             self._speaker.report(said.item_id, False, event.audio_end_ms)
             self._silence()
+            self._character.close()
         else:
             said.heard = samples
             self._out.append(self._speaker.truncated(said))

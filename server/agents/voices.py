@@ -64,7 +64,7 @@ class Program:
 
     def say(self, text: str) -> tuple[Samples, int]:
         """Run the program on a text, at most 1000 characters of it."""
-        text = text[:MAX_CHARACTERS]
+        text = " ".join(text.split())[:MAX_CHARACTERS]
         with tempfile.TemporaryDirectory() as folder:
             wav = Path(folder) / "said.wav"
             command = [part.replace("{wav}", str(wav)) for part in self._spoken_by(text)]

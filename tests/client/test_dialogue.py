@@ -59,6 +59,19 @@ async def test_a_person_interrupts_the_narrator(url: str):
     assert truncated["audio_end_ms"] < 9500
 
 
+async def test_the_narrator_goes_on_after_a_false_interruption(url: str):
+    murmur = person(11)
+    murmur[: 8 * RATE] = murmur[round(8.4 * RATE) :] = 0
+    result = await talk_with_agent(url, murmur, "narrator", speed="max", tail_s=1)
+    stages = [event["stage"] for event in of(result, "duplex.barge_in")]
+    assert stages == ["duck"]
+    assert len(of(result, "duplex.false_interruption")) == 1
+    assert of(result, "conversation.item.truncated") == []
+    assert len(of(result, "response.created")) == 1
+    quiet, loud = (np.abs(result.agent[round(s * RATE) :][: RATE // 2]).max() for s in (8.6, 11.0))
+    assert quiet < loud / 2
+
+
 async def test_the_narrator_does_not_interrupt_itself(url: str):
     result = await talk_with_agent(url, np.zeros(12 * RATE, np.float32), "narrator", speed="max", tail_s=0.5)
     assert of(result, "duplex.barge_in") == []

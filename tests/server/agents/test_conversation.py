@@ -378,6 +378,28 @@ def test_the_assistant_remembers_only_what_was_heard(table, chat):
     ]
 
 
+def test_an_answer_goes_on_after_an_interruption_that_was_none(table, chat):
+    assistant = table("openai", chat=chat)
+    ask(assistant, chat, "Count!", TEXTS[0])
+    assistant.hops(16)
+    assistant.start("b")
+    assistant.commit("b")
+    chat.news = ["And then more.", End()]
+    assistant.hops(50)
+    assistant.complete("b", "")
+    assert assistant.words(assistant.hops(200)) == "six seven eight nine ten And then more."
+    assert chat.cancelled == 0
+
+
+def test_a_cancelled_answer_is_not_waited_for(table, chat):
+    assistant = table("openai", chat=chat)
+    ask(assistant, chat, "Count!", TEXTS[0])
+    assistant.agent.cancel(ResponseCancel())
+    assert chat.cancelled == 1
+    chat.news = ["And then more."]
+    assert assistant.hops(200) == []
+
+
 def test_an_answer_that_fails_is_reported_and_the_next_one_comes(table, chat):
     assistant = table("openai", chat=chat)
     (error,) = ask(assistant, chat, "Hello?", End("HTTP 500"))
