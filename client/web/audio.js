@@ -5,20 +5,23 @@ import { AudioError } from "./microphone.js";
 export const RATE = 16000;
 export const FRAME = 320; // 20 ms
 
+const WAKING = ["visibilitychange", "pointerdown", "keydown"]; // phones halt sound; it goes on only for somebody who is there
+
 /** One AudioContext in which the agent's voice plays while the microphone is heard. */
 export class DuplexAudio {
   /**
    * @param {MediaStream} stream
    * @param {(frame: {audio: Int16Array, clipMs: number, itemMs: number, queuedMs: number}) => void} onFrame gets
    *   20 ms of interleaved mic and ref, and how far the voice has come
+   * @param {(halted: boolean) => void} onHalted the system has stopped all sound, as for a phone call, or lets it go on
    */
-  static async open(stream, onFrame) {
+  static async open(stream, onFrame, onHalted) {
     routeToLoudspeaker();
     const { context, microphone } = connectMicrophone(stream);
     try {
       await loadWorklet(context);
       await context.resume();
-      return new DuplexAudio(context, microphone, onFrame);
+      return new DuplexAudio(context, microphone, onFrame, onHalted);
     } catch (error) {
       await context.close();
       if (error instanceof AudioError) throw error;
@@ -26,7 +29,7 @@ export class DuplexAudio {
     }
   }
 
-  constructor(context, microphone, onFrame) {
+  constructor(context, microphone, onFrame, onHalted) {
     this.context = context;
     this.microphone = microphone;
     this.node = new AudioWorkletNode(context, "duplex", {
@@ -37,8 +40,9 @@ export class DuplexAudio {
     });
     this.node.port.onmessage = ({ data }) => onFrame(data);
     microphone.connect(this.node).connect(context.destination);
+    context.onstatechange = () => onHalted(context.state !== "running");
     this.wake = () => document.hidden || context.resume();
-    document.addEventListener("visibilitychange", this.wake); // phones stop it behind other apps
+    for (const event of WAKING) document.addEventListener(event, this.wake);
   }
 
   /** Go on with another microphone on the same clock. */
@@ -86,7 +90,8 @@ export class DuplexAudio {
   }
 
   async close() {
-    document.removeEventListener("visibilitychange", this.wake);
+    this.context.onstatechange = null;
+    for (const event of WAKING) document.removeEventListener(event, this.wake);
     this.node.port.onmessage = null;
     this.node.port.postMessage({ stop: true });
     await this.context.close();

@@ -43,7 +43,11 @@ export class Call {
     this.#listen(await openMicrophone());
     if (this.over) return this.stop(); // somebody pressed Stop while the browser was asking
     this.page.onStatus("busy", "Starting audio");
-    this.audio = await DuplexAudio.open(this.stream, (frame) => this.#frame(frame));
+    this.audio = await DuplexAudio.open(
+      this.stream,
+      (frame) => this.#frame(frame),
+      (halted) => this.page.onNotice("halted", halted ? "The system has stopped the sound. Tap the page to go on." : ""),
+    );
     const outputs = await this.audio.outputs();
     if (this.over) return this.stop();
     this.page.onOutputs(outputs);

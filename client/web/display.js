@@ -93,9 +93,11 @@ const shown = {
     page.turns.mark(item, page.startedAt + spoken, commit ? "barge-in" : "duck", commit);
   },
 
-  "duplex.false_interruption"(page) {
-    page.view.vad(false);
-    page.view.bargeIn("false interruption: the agent goes on");
+  "duplex.false_interruption"(page, { item_id: item, audio_ms: spoken, reason }) {
+    const why = reason.replaceAll("_", " ");
+    page.view.bargeIn(`false interruption (${why}): the agent goes on`);
+    page.captions.note(item, `no interruption: ${why}`);
+    page.turns.mark(item, page.startedAt + spoken, why);
   },
 
   [`${TRANSCRIPTION}.delta`](page, { item_id: item, text, end_ms: end }) {

@@ -135,3 +135,21 @@ def test_service_that_is_gone_or_full_is_said(page, open_page):
     server.stop()
     element(page, "start").click()
     expect(element(page, "alert")).to_contain_text("does not answer", timeout=SLOWLY)
+
+
+def test_halted_sound_is_said_and_goes_on_with_a_tap(page, open_page, complaints):
+    page.add_init_script(
+        "const Real = AudioContext;"
+        "window.AudioContext = class extends Real {"
+        "  constructor(...of) { super(...of); window.audio = this; }"
+        "};"
+    )
+    open_page()
+    element(page, "start").click()
+    eventually(page, "reference", "ok")
+    page.evaluate("audio.suspend()")
+    expect(element(page, "warning")).to_contain_text("stopped the sound", timeout=SLOWLY)
+    element(page, "status").click()
+    expect(element(page, "warning")).not_to_contain_text("stopped the sound", timeout=SLOWLY)
+    assert page.evaluate("audio.state") == "running"
+    assert not complaints
