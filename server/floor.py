@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from enum import Enum, auto
+from itertools import chain
 
 # A word of an alphabet, or one Chinese or Japanese character: those are written without spaces.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)*")
-_REMEMBERED = 2  # texts: an echo is recognised when the next text plays already
-_LONGEST_TEXT = 2000  # tokens of it that are compared
+_REMEMBERED = 3  # texts: an echo is recognised when the next sentence plays already
+_LONGEST_TEXT = 1000  # tokens of each that are compared
 _FOREIGN_SHARE = 1 / 3  # of the words; a recogniser that hears an echo gets some of them wrong
 _SENTENCE = 2  # a single word of the agent's is a word of everybody's
 
@@ -92,9 +93,9 @@ class Floor:
         if not words:
             return Claim.NOTHING
         rest = self._without_backchannels(words)
-        own = max((_in_common(rest, played) for played in self._played), default=0)
         if not rest:
             return Claim.HARMLESS
+        own = _in_common(rest, list(chain.from_iterable(self._played)))
         if len(rest) - own > len(rest) * _FOREIGN_SHARE:
             return Claim.FLOOR
         return Claim.HARMLESS if own >= _SENTENCE else Claim.UNSURE

@@ -64,12 +64,14 @@ def test_chinese_that_is_played_is_the_agents():
     assert floor.claim("我要五个人的") is Claim.FLOOR
 
 
-def test_what_was_played_before_is_remembered_for_one_more_text():
+def test_what_was_played_just_before_is_remembered():
     floor = Floor()
     floor.playing(PLAYED)
     floor.playing(None)
     assert floor.claim("your table for four") is Claim.HARMLESS
     floor.playing("Anything else?")
+    assert floor.claim("booked at seven o'clock tonight anything else") is Claim.HARMLESS
+    floor.playing("Goodbye.")
     assert floor.claim("your table for four") is Claim.FLOOR
 
 
