@@ -22,6 +22,7 @@ _OPENING_S = (2.0, 3.0)  # the agent alone
 _GAP_S = (2.0, 4.0)  # between turns; longer than any wait for the end of one
 _HESITATING = 0.5  # of the turns
 _SNR_DB = 30.0
+_DELAY_MS = (20.0, 400.0)  # of the echo: what every canceller that is compared can find
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def make_far_calls(
     for number in range(math.ceil(minutes * 60 / FAR_S)):
         rng = np.random.default_rng([seed, 2, number])
         person, agent = _cast(voices, voices.talkers, number, rng)
+        delay_ms = float(rng.uniform(*_DELAY_MS))
         for own, speaker in ((False, agent), (True, person)):
             sources = _sources(voices, speaker)
-            scene = Scene(Talk.FAR, snr_db=_SNR_DB)
+            scene = Scene(Talk.FAR, snr_db=_SNR_DB, delay_ms=delay_ms)
             mixture = make_mixture(scene, sources, FAR_S, np.random.default_rng([seed, 3, number]))
             name = f"far {number + 1}, {'own' if own else 'other'} voice"
             calls.append(replace(_dialogue(name, mixture, ()), own_voice=own))
@@ -122,7 +124,8 @@ def _make(
         person, agent = _cast(voices, talkers, number, rng)
         script, said = _script(person, turns, rng)
         ser_db = SERS_DB[number % len(SERS_DB)]
-        scene = Scene(Talk.DOUBLE, ser_db=ser_db, snr_db=_SNR_DB)
+        delay_ms = float(rng.uniform(*_DELAY_MS))
+        scene = Scene(Talk.DOUBLE, ser_db=ser_db, delay_ms=delay_ms, snr_db=_SNR_DB)
         sources = Scripted(_sources(voices, agent), script)
         mixture = make_mixture(scene, sources, len(script) / SAMPLE_RATE, rng)
         name = f"{number + 1}: {person.name} over {agent.name}"
