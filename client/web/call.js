@@ -148,7 +148,7 @@ export class Call {
   async #raise() {
     const choice = this.choice;
     const clip = choice === "clip" ? await this.#loadClip() : new Float32Array(0);
-    if (this.over || this.choice !== choice) return;
+    if (!this.audio || this.choice !== choice) return; // the loudspeaker is let go of before the end
     this.agent?.stop();
     const tell = (event) => this.connection.sendEvent(event);
     const { loudspeaker } = this.audio;

@@ -43,6 +43,7 @@ export class Connection {
     this.sent = 0; // samples of each channel, on the one clock of both; goes on over every loss
     this.dropped = 0; // frames that the network was too slow for
     this.ring = []; // [seq, packed frame] of the last two seconds
+    this.replayed = 0; // bytes that were sent again and may still wait to leave
     this.session = null; // { id, token } of what can be resumed
     this.began = false; // there was a session once
     this.tries = 0;
@@ -118,7 +119,9 @@ export class Connection {
   }
 
   #sendPacked(packed) {
-    if (this.socket.bufferedAmount > MAX_UNSENT_BYTES) this.dropped += 1;
+    const unsent = this.socket.bufferedAmount;
+    if (unsent <= MAX_UNSENT_BYTES) this.replayed = 0;
+    if (unsent > MAX_UNSENT_BYTES + this.replayed) this.dropped += 1;
     else this.socket.send(packed);
   }
 
@@ -152,9 +155,12 @@ export class Connection {
     this.began = true;
   }
 
+  /** Send again what did not arrive: all of it at once, so it must not count as the network's slowness. */
   #replay(nextSeq) {
     for (const [seq, packed] of this.ring) {
-      if (seq >= nextSeq) this.#sendPacked(markReplayed(packed));
+      if (seq < nextSeq) continue;
+      this.socket.send(markReplayed(packed));
+      this.replayed += packed.byteLength;
     }
   }
 }

@@ -154,6 +154,29 @@ test("a slow network loses whole frames, and the clock shows it", () => {
   assert.deepEqual(sockets[0].frames.map(({ seq, micStart }) => [seq, micStart]), [[0, 0], [3, 960]]);
 });
 
+test("a replay leaves whole, and so do the frames that queue up behind it", () => {
+  const connection = begun(10);
+  sockets[0].lose(1006);
+  send(connection, 90);
+  mock.timers.tick(0);
+  const [, socket] = sockets;
+  const bare = socket.send;
+  socket.send = (data) => {
+    bare.call(socket, data);
+    socket.bufferedAmount += data.byteLength ?? 0; // nothing leaves before the page has returned
+  };
+  socket.say(created("b"));
+  socket.say(updated(true, 10));
+  send(connection, 20);
+  assert.deepEqual(socket.frames.map(({ seq }) => seq), [...Array(110).keys()].map((i) => 10 + i));
+  assert.equal(connection.dropped, 0);
+  send(connection, 100);
+  assert.ok(connection.dropped > 80, "a network that takes nothing is still noticed");
+  [connection.dropped, socket.bufferedAmount] = [0, 0];
+  send(connection, 100);
+  assert.ok(connection.dropped > 60, "and the replay allows for nothing any more");
+});
+
 test("closed by the page it stays closed", () => {
   const connection = begun(1);
   connection.close();
