@@ -18,7 +18,7 @@ from server.trace import Trace
 ReferenceState = Literal["ok", "silent", "missing", "swapped"]
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "failed"]
 Id = Annotated[str, Field(max_length=200)]
-Ms = Annotated[float, Field(ge=0)]
+Ms = Annotated[float, Field(ge=0, le=2**53)]
 
 
 class _FromClient(Part):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from server.agents.sentences import Sentences
 CONNECT_S, SILENT_S, WHOLE_S = 5.0, 20.0, 90.0
 ANSWERS = 64  # that may be under way at once, all sessions together
 LONGEST = 4000  # characters of one answer
+
+logger = logging.getLogger(__name__)
 
 Message = dict[str, str]
 """One message as the endpoint takes it: `role` and `content`."""
@@ -80,7 +83,9 @@ class Endpoint:
         async with client.stream("POST", self.url, json=body, headers=self.headers) as response:
             if response.status_code != 200:
                 said = (await response.aread())[:300].decode(errors="replace")
-                raise ChatError(f"HTTP {response.status_code} {' '.join(said.split())}")
+                # Accounts and quotas are the operator's business, not that of whoever talks.
+                logger.warning("%s answers HTTP %d: %s", self.url, response.status_code, said)
+                raise ChatError(f"the endpoint answers HTTP {response.status_code}")
             async for line in response.aiter_lines():
                 if not line.startswith("data:"):
                     continue
@@ -177,17 +182,21 @@ class ChatService:
             asked.put(End(f"the answer took more than {self._whole_s:g} s"))
         except (ChatError, httpx.HTTPError, httpx.InvalidURL) as error:
             asked.put(End(str(error) or type(error).__name__))
+        except Exception:  # such as a key that no header can hold: the agent must not wait for ever
+            logger.exception("a chat answer failed")
+            asked.put(End("the endpoint could not be asked"))
         finally:
             self._forget(asked)
 
     async def _listen(self, asked: _Asked, messages: Sequence[Message]) -> None:
         sentences, length = Sentences(), 0
-        async for bit in self._endpoint.stream(self._client, messages):
-            length += len(bit)
-            for sentence in sentences.feed(bit):
-                asked.put(sentence)
-            if length > LONGEST:
-                break
+        async with aclosing(self._endpoint.stream(self._client, messages)) as bits:
+            async for bit in bits:
+                length += len(bit)
+                for sentence in sentences.feed(bit):
+                    asked.put(sentence)
+                if length > LONGEST:
+                    break
         for sentence in sentences.finish():
             asked.put(sentence)
 

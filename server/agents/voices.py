@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from server.settings import VoiceName
 
 SPEAK_S = 15.0  # for one sentence; a program that takes longer is stopped
 MAX_CHARACTERS = 1000
+logger = logging.getLogger(__name__)
+
 _CHINESE = re.compile("[\u3400-\u9fff]")
 
 
@@ -76,10 +79,13 @@ class Program:
             except subprocess.TimeoutExpired:
                 raise VoiceError(f"{self.name} took more than {SPEAK_S:g} s for a sentence") from None
             except subprocess.CalledProcessError as error:
-                said = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-                raise VoiceError(f"{self.name} failed with {error.returncode}: {said[0]}") from None
+                # What programs print names files of this machine: it is for the log, not for the client.
+                said = error.stderr.decode(errors="replace").strip()[-500:]
+                logger.warning("%s failed with %d: %s", self.name, error.returncode, said)
+                raise VoiceError(f"{self.name} failed with {error.returncode}") from None
             except (OSError, soundfile.SoundFileError) as error:
-                raise VoiceError(f"{self.name} wrote no sound: {error}") from None
+                logger.warning("%s wrote no sound: %s", self.name, error)
+                raise VoiceError(f"{self.name} wrote no sound") from None
         return np.asarray(audio.mean(axis=1), np.float32), rate
 
     def _spoken_by(self, text: str) -> list[str]:

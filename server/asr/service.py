@@ -130,9 +130,9 @@ class RecognitionService:
             recognition.fail("recognizer_error", str(error))
         except RecognizerError as error:
             recognition.fail("unsupported", str(error))
-        except Exception as error:
+        except Exception:  # what it says may name files of this machine: it is for the log
             logger.exception("%s failed on an utterance", self.recognizer.name)
-            recognition.fail("recognizer_error", f"{self.recognizer.name} failed: {error}")
+            recognition.fail("recognizer_error", f"{self.recognizer.name} failed")
 
     def _postpone(self, recognition: Recognition) -> None:
         """Let the recogniser come back before the utterance has its turn again."""

@@ -184,7 +184,7 @@ def test_an_exception_fails_its_utterance_and_no_other(
     model.broken = True
     bad = service.open()
     bad.feed(audio(10))
-    assert end(bad) == Failed("recognizer_error", "scripted failed: out of memory")
+    assert end(bad) == Failed("recognizer_error", "scripted failed")
     model.broken = False
     good = service.open()
     good.feed(audio(10))
@@ -345,7 +345,7 @@ class TestTogether:
     def test_each_has_its_own_failure(self, service: RecognitionService):
         outcomes = [end(one) for one in self.complete(service, [10, 666, 30])]
         assert outcomes[0] == Transcript("10 in all")
-        assert outcomes[1] == Failed("recognizer_error", "scripted failed: 666")
+        assert outcomes[1] == Failed("recognizer_error", "scripted failed")
         assert outcomes[2] == Transcript("30 in all")
 
     def test_one_that_is_open_has_its_turn_between_two_batches(self, service: RecognitionService):

@@ -136,12 +136,20 @@ def test_error_names_the_event_at_fault():
 
 
 def test_hostile_text_is_answered():
-    deep, huge, surrogate = (
+    deep, huge, late, surrogate = (
         "[" * 100_000,
         '{"type":"duplex.playback","played_ms":' + "9" * 999 + "}",
+        '{"type":"conversation.item.truncate","item_id":"a","audio_end_ms":1e308}',
         "\ud800",
     )
-    for text in (deep, huge, surrogate, '{"type": "\\ud800"}', "{" + '"type":"x",' * 100 + '"type":"y"}'):
+    for text in (
+        deep,
+        huge,
+        late,
+        surrogate,
+        '{"type": "\\ud800"}',
+        "{" + '"type":"x",' * 100 + '"type":"y"}',
+    ):
         with pytest.raises(ProtocolError) as refused:
             ServerProtocol(16000).receive_text(text)
         assert refused.value.close_code is None

@@ -112,7 +112,7 @@ def test_a_sentence_is_there_before_the_next_one(fake: Fake):
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        (lambda h: (h.begin(401), h.write('{"error": "no key"}')), 'HTTP 401 {"error": "no key"}'),
+        (lambda h: (h.begin(401), h.write('{"error": "no key"}')), "HTTP 401"),
         (lambda h: (h.begin(), h.write("data: {")), "not a chunk"),
         (lambda h: (h.begin(), h.write("data: []")), "not a chunk"),
         (lambda h: (h.begin(), h.write('data: {"choices": [{}]}')), "not a chunk"),
@@ -125,6 +125,19 @@ def test_what_goes_wrong_is_said(fake: Fake, script: Script, error: str):
     assert end.error is not None
     assert error in end.error
     assert "sk-1" not in end.error
+
+
+def test_what_the_endpoint_says_of_its_account_is_for_the_log(fake: Fake, caplog: pytest.LogCaptureFixture):
+    (end,) = whole(fake.asks(lambda h: (h.begin(429), h.write("quota of org-42"))).ask([]))
+    assert "org-42" not in end.error
+    assert "org-42" in caplog.text
+
+
+def test_a_key_that_cannot_be_sent_is_an_error(fake: Fake):
+    service = ChatService(Endpoint("http://127.0.0.1:9", "tiny", "schlüssel"))
+    fake.services.append(service)
+    (end,) = whole(service.ask([]))
+    assert end.error
 
 
 def test_nobody_there_is_an_error(fake: Fake):
