@@ -81,13 +81,15 @@ class Conversation:
         self._rate = rate
         self._harmless = harmless
         self._interrupted = False  # whoever has the floor took it from the agent
-        self._floor: str | None = None  # the item of the person who has it
+        self._turn: str | None = None  # the item of a person who speaks
+        self._floor: str | None = None  # the item of the person who has it: until their words are known
         self._overheard: tuple[str, str] | None = None  # a turn that was over before it was an interruption
         self._out: list[Item] = []
         character.begin()
 
     def hear(self, event: ServerEvent) -> None:
         """Take what the listener found."""
+        self._follow(event)
         match event:
             case SpeechStarted() if self._speaker.said is None:
                 self._floor = event.item_id
@@ -107,7 +109,7 @@ class Conversation:
     def hop(self) -> list[Item]:
         """Let 20 ms pass; return what is due to the client."""
         out = self._flush() + self._character.hop()
-        return out + self._speaker.hop(may_begin=self._floor is None)
+        return out + self._speaker.hop(may_begin=self._floor is None and self._turn is None)
 
     def playback(self, event: Playback) -> None:
         """Take the client's word for what was played."""
@@ -146,6 +148,13 @@ class Conversation:
         self._character.close()
         return self._flush() + self._speaker.stop()[0]
 
+    def _follow(self, event: ServerEvent) -> None:
+        """Keep track of who speaks, over the agent or not."""
+        if isinstance(event, SpeechStarted):
+            self._turn = event.item_id
+        elif isinstance(event, InputAudioCommitted | InputAudioCleared):
+            self._turn = None
+
     def _flush(self) -> list[Item]:
         out, self._out = self._out, []
         return out
@@ -165,14 +174,15 @@ class Conversation:
 
     def _understand(self, item_id: str, text: str | None) -> None:
         """Take a person's turn that is over; "" is a turn without words, None one of unknown words."""
-        if self._floor is None:
-            self._overheard = (item_id, text) if text else None  # said over the agent, which went on
+        if self._floor is None and self._speaker.said is not None:
+            self._overheard = (item_id, text) if text else None  # said over the agent, which goes on
             return
-        if text and self._interrupted and self._harmless(text):
+        over_the_agent = self._interrupted or self._floor is None
+        if text and over_the_agent and self._harmless(text):
             text = ""
         if text:
             self.memory.spoken.append(text)
-        if self._floor != item_id:
+        if self._floor not in (None, item_id):
             return  # an earlier turn: the newest is answered
         self._floor, self._interrupted = None, False
         if text == "":

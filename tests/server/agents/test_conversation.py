@@ -249,6 +249,37 @@ def test_an_old_transcript_is_no_answer_to_who_speaks_now(table):
     assert list(parrot.agent.memory.spoken)[:2] == ["Good morning.", "Are you there?"]
 
 
+def test_who_begins_before_the_agent_has_ended_is_answered(table):
+    parrot = table("parrot")
+    parrot.start("a")
+    parrot.complete("a", "Good morning.")
+    parrot.hops(45)  # of 50
+    parrot.start("b")
+    parrot.hops(50)
+    parrot.complete("b", "Are you there?")
+    assert parrot.words(parrot.hops(5)) == "You said: Are you there?"
+    parrot.hops(40)
+    parrot.start("c")
+    parrot.hops(50)
+    parrot.complete("c", "Mhm.")
+    assert parrot.hops(50) == []
+
+
+def test_nobody_begins_while_a_person_speaks(table):
+    narrator = table("narrator")
+    narrator.hops(90)  # of 100
+    narrator.start("a")
+    assert not any(kind is TranscriptDelta for kind in kinds(narrator.hops(400)))
+    narrator.complete("a", "Mhm.")
+    assert narrator.words(narrator.hops(200)) == " ".join(TEXTS)
+
+
+def test_turns_that_the_client_ends_are_answered(table):
+    parrot = table("parrot")
+    parrot.complete("a", "Good morning.")
+    assert parrot.words(parrot.hops(5)) == "You said: Good morning."
+
+
 def test_a_parrot_without_a_voice_says_that_it_heard(table):
     parrot = table("parrot", free=False)
     parrot.start("a")
@@ -260,6 +291,7 @@ def test_a_turn_whose_words_nobody_knows_is_heard(table):
     parrot = table("parrot")
     parrot.start("a")
     error = {"code": "busy", "message": "busy"}
+    parrot.agent.hear(InputAudioCommitted(item_id="a"))
     parrot.agent.hear(TranscriptionFailed(item_id="a", error=error))
     assert parrot.words(parrot.hops(100)) == HEARD
     parrot.agent.transcribes = False
