@@ -10,11 +10,12 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from client.agent_voice import AgentVoice
 from client.desktop.link import OnCleaned
 from client.duplex import DuplexError, Event
 from client.wire import Frame, Kind, Numbering, pack, unpack
 from server.errors import ProtocolError
-from server.events import SessionCreated
+from server.events import Ping, Resume, SessionCreated, SessionUpdate
 from server.models import load_models
 from server.outbox import Close, Moved
 from server.protocol import ServerProtocol, encode_event
@@ -43,6 +44,7 @@ class LocalLink:
         self._protocol = ServerProtocol(SAMPLE_RATE)
         self._session: Session | None = None
         self._numbering = Numbering()
+        self.agent = AgentVoice(SAMPLE_RATE)
         self.latency = 0
         self.cleaned_end = 0
 
@@ -69,6 +71,15 @@ class LocalLink:
         """Send one frame of a microphone or a reference with a clock of its own."""
         await self._submit(self._numbering.apart(kind, audio, ms))
 
+    async def send_event(self, event: Event) -> None:
+        """Send a JSON event that is meant for the engine, such as `duplex.playback`."""
+        try:
+            message = self._protocol.receive_text(json.dumps(event))
+        except ProtocolError as error:
+            raise DuplexError(str(error)) from error
+        if not isinstance(message, Ping | Resume | SessionUpdate):
+            self._opened.submit(message, time.perf_counter())
+
     async def _submit(self, frame: Frame) -> None:
         session = self._opened
         session.submit(self._protocol.receive_binary(pack(frame)), time.perf_counter())
@@ -87,7 +98,9 @@ class LocalLink:
                 raise DuplexError(f"the session ended: {item.reason}")
             elif not isinstance(item, Moved):
                 sent += 1
-                yield json.loads(encode_event(item, f"event_{sent}"))
+                event: Event = json.loads(encode_event(item, f"event_{sent}"))
+                self.agent.hear(event)
+                yield event
 
     @property
     def _opened(self) -> Session:
@@ -125,3 +138,5 @@ class LocalLink:
         if frame.kind == Kind.CLEANED and self._on_cleaned is not None:
             self.cleaned_end = max(self.cleaned_end, frame.mic_start + len(frame.audio))
             self._on_cleaned(frame.mic_start, frame.audio)
+        elif frame.kind == Kind.AGENT:
+            self.agent.add(frame.audio[:, 0])

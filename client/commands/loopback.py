@@ -40,7 +40,11 @@ def loopback(
         typer.Option(min=1, max=1000, help="To ask of the system, ms. [default: its safe value]"),
     ] = None,
     agent: Annotated[
-        str, typer.Option(help="What is played: 'clip', 'none', or a sound file that repeats.")
+        str,
+        typer.Option(
+            help="What is played: 'clip', 'none', a sound file that repeats, or an agent of the service: "
+            "'narrator', 'parrot', 'openai'."
+        ),
     ] = "clip",
     ref_device: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,27 @@ def load_clip(name: str, rate: int) -> Audio:
     folder = web_directory()
     shipped = None if folder is None else folder / "agent.mp3"
     return load_mono(shipped if name == CLIP and shipped is not None else Path(name), rate)
+
+
+class Player(Protocol):
+    """What is on the loudspeaker."""
+
+    @property
+    def speaks(self) -> bool:
+        """There is, or will be, something to play."""
+        ...
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the session."""
+        ...
+
+    def read(self, n: int) -> Audio:
+        """Return the next samples at the device's rate, `(n, 1)`."""
+        ...
+
+    def report(self, ahead: int) -> Event | None:
+        """Return what to tell the service; `ahead` samples that were read are still to be played."""
+        ...
 
 
 class Agent:
@@ -84,6 +106,10 @@ class Agent:
         voice = np.take(self._clip, np.arange(self._position, self._position + n), mode="wrap")
         self._position = (self._position + n) % len(self._clip)
         return (voice * self._fade(n))[:, None]
+
+    def report(self, ahead: int) -> Event | None:
+        """Nothing: the service hears in the reference whether a clip plays."""
+        return None
 
     def _fade(self, n: int) -> Audio:
         """Move the volume towards its target; return it for each sample, `(n,)`."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from client.agent_voice import AgentVoice
 from client.cleaned import CleanedAudio
 from client.duplex import DuplexClient, Event
 from client.wire import Frame, Kind
@@ -30,6 +31,11 @@ class Link(Protocol):
     latency: int
 
     @property
+    def agent(self) -> AgentVoice:
+        """What an agent of the service says."""
+        ...
+
+    @property
     def cleaned_end(self) -> int: ...
 
     async def __aenter__(self) -> Self: ...
@@ -42,6 +48,10 @@ class Link(Protocol):
 
     async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: Pcm, ms: int) -> None:
         """Send one frame `(320,)` of a channel with a clock of its own; `ms` is when its last sample was."""
+        ...
+
+    async def send_event(self, event: Event) -> None:
+        """Send a JSON event of the protocol."""
         ...
 
     def events(self) -> AsyncIterator[Event]:
@@ -68,6 +78,10 @@ class RemoteLink:
         self.latency = 0
 
     @property
+    def agent(self) -> AgentVoice:
+        return self._client.agent
+
+    @property
     def cleaned_end(self) -> int:
         return self._client.cleaned.end
 
@@ -84,6 +98,9 @@ class RemoteLink:
 
     async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: Pcm, ms: int) -> None:
         await self._client.send_apart(kind, audio, ms)
+
+    async def send_event(self, event: Event) -> None:
+        await self._client.send_event(event)
 
     async def events(self) -> AsyncIterator[Event]:
         for event in self._client.greeting:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from client.desktop.agent import Agent
+from client.desktop.agent import Player
 from client.desktop.devices import DeviceError
 from client.desktop.frames import FRAME, SAMPLE_RATE, Framer
 from client.desktop.link import Link
@@ -42,7 +42,7 @@ class Loopback:
         self,
         stream: AudioStream,
         link: Link,
-        agent: Agent,
+        agent: Player,
         on_event: Sequence[OnEvent] = (),
         recorder: Recorder | None = None,
         monitor: Monitor | None = None,
@@ -82,6 +82,7 @@ class Loopback:
             for task in working:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+            self._stream.callback.voiced = False  # silence from now on is no fault
             await self._finish(listening)
         finally:
             for task in [listening, stopping, *working]:
@@ -95,6 +96,8 @@ class Loopback:
             if self._agent.speaks:
                 voice.write(self._agent.read(max(ahead - voice.waiting, 0)))
                 self._stream.callback.voiced = True
+            if (report := self._agent.report(voice.waiting)) is not None:
+                await self._link.send_event(report)
             await asyncio.sleep(_PERIOD_S)
 
     async def _capture(self, seconds: float | None) -> None:

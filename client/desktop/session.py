@@ -14,19 +14,20 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
-from client.desktop.agent import Agent, load_clip
+from client.desktop.agent import Agent, Player, load_clip
 from client.desktop.devices import Setup, choose
 from client.desktop.link import Link, OnCleaned
 from client.desktop.monitor import Monitor
 from client.desktop.recorder import Recorder
 from client.desktop.run import Loopback, OnEvent
+from client.desktop.service_agent import AGENTS, ServiceAgent
 from client.desktop.stream import AudioStream
 from client.desktop.view import View
 from client.duplex import Event
 from client.show import Timeline
 
 _REDRAW_S = 0.125
-_SESSION: Event = {"duplex": {"stats_hz": 10}}
+_STATS_HZ = 10
 
 MakeLink = Callable[[Event, OnCleaned | None], Link]
 """Makes the session from settings for `session.update` and who takes the cleaned audio."""
@@ -62,18 +63,20 @@ def run_session(options: Options, make_link: MakeLink, service: str) -> None:
         DuplexError: If the session cannot start or is lost.
     """
     setup = choose(options.microphone, options.loudspeaker, options.rate, options.channel)
-    agent = Agent(load_clip(options.agent, setup.rate), setup.rate)
+    clip = None if options.agent in AGENTS else load_clip(options.agent, setup.rate)
     console = Console(stderr=options.jsonl)
     with ExitStack() as stack:
         recorder = stack.enter_context(Recorder(options.record)) if options.record else None
-        link = make_link(_SESSION, recorder.add_cleaned if recorder else None)
-        asyncio.run(_run(options, setup, agent, link, recorder, console, service))
+        duplex: Event = {"stats_hz": _STATS_HZ, "agent": "none" if clip is not None else options.agent}
+        link = make_link({"duplex": duplex}, recorder.add_cleaned if recorder else None)
+        player = ServiceAgent(link.agent, setup.rate) if clip is None else Agent(clip, setup.rate)
+        asyncio.run(_run(options, setup, player, link, recorder, console, service))
 
 
 async def _run(
     options: Options,
     setup: Setup,
-    agent: Agent,
+    player: Player,
     link: Link,
     recorder: Recorder | None,
     console: Console,
@@ -86,7 +89,7 @@ async def _run(
             with AudioStream(setup, options.latency_ms) as stream, _monitor(options) as monitor:
                 title = f"{setup.microphone.name} → {setup.loudspeaker.name}, {setup.rate} Hz, {service}"
                 async with _shown(options, title, stream, console) as show:
-                    loop = Loopback(stream, link, agent, [show], recorder, monitor)
+                    loop = Loopback(stream, link, player, [show], recorder, monitor)
                     await loop.run(stop, options.seconds)
             _summarise(console, loop, stream, recorder)
 

