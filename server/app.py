@@ -47,8 +47,18 @@ def create_app(settings: Settings, load: LoadModels = load_models) -> FastAPI:
     app.state.service = service
     _add_routes(app, service)
     if settings.web_dir is not None:
-        app.mount("/", StaticFiles(directory=settings.web_dir, html=True))
+        app.mount("/", _Page(directory=settings.web_dir, html=True))
     return app
+
+
+class _Page(StaticFiles):
+    """Files that a browser asks about each time: modules of two versions do not fit together."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return the file, or that it is still the one that the browser has."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def serve(settings: Settings, load: LoadModels = load_models) -> None:

@@ -83,6 +83,8 @@ def test_the_page_is_served_and_does_not_hide_the_service(start_server: Callable
 
     assert "hello" in get(f"{server.http}/")[2]
     assert "javascript" in get(f"{server.http}/main.js")[1]
+    with urllib.request.urlopen(f"{server.http}/main.js") as answer:
+        assert answer.headers["Cache-Control"] == "no-cache", "two versions of modules do not mix"
     assert get(f"{server.http}/healthz")[0] == 200
     assert get(f"{server.http}/../settings.py")[0] == 404
 

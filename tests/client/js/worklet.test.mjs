@@ -163,3 +163,23 @@ test("five minutes: a click that comes back is as late in every frame as the pat
   }
   assert.ok(found >= 299, `${found} clicks`);
 });
+
+test("at 48 kHz the service's voice is resampled, and the reference is that voice again", (context) => {
+  globalThis.sampleRate = 48000;
+  context.after(() => (globalThis.sampleRate = 16000));
+  const processor = new Processor({ processorOptions: { rate: 16000, frame: 320 } });
+  processor.port.onmessage({ data: { volume: 1 } });
+  run(processor, 30); // the volume is up
+  const tone = (i) => 10000 * Math.sin((2 * Math.PI * 1000 * i) / 16000);
+  for (let start = 0; start < 9600; start += 320) {
+    processor.port.onmessage({ data: { play: Int16Array.from({ length: 320 }, (_, i) => tone(start + i)) } });
+  }
+  processor.port.sent.length = 0;
+  run(processor, 260);
+  assert.ok(Math.abs(processor.port.sent.at(-1).itemMs - 600) < 1);
+  const ref = frames(processor).ref.slice(1600, 8000);
+  const level = Math.sqrt(ref.reduce((sum, x) => sum + x * x, 0) / ref.length);
+  assert.ok(Math.abs(level - 10000 / Math.SQRT2) < 20, `${level}`);
+  const crossings = ref.filter((x, i) => i > 0 && ref[i - 1] < 0 && x >= 0).length;
+  assert.ok(Math.abs(crossings - 400) <= 1, `${crossings} periods in 400 ms`);
+});
