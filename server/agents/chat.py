@@ -162,10 +162,17 @@ class ChatService:
 
     def _run(self) -> None:
         self._loop.run_forever()
-        self._loop.run_until_complete(_cancel_all())
+        self._loop.run_until_complete(self._cancel_all())
         self._loop.run_until_complete(self._client.aclose())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        """Stop our own tasks; those that they started end with them, in their order."""
+        tasks = [asked.task for asked in self._asked if asked.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, asked: _Asked, messages: Sequence[Message]) -> None:
         if asked.cancelled:
@@ -203,13 +210,6 @@ class ChatService:
     def _forget(self, asked: _Asked) -> None:
         with self._lock:
             self._asked.discard(asked)
-
-
-async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _content(data: str) -> str:
