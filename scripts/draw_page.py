@@ -56,7 +56,7 @@ def picture(browser: Browser, url: str, screen: str, scheme: str) -> bytes:
     page.get_by_test_id("start").click()
     page.wait_for_timeout(4000)  # the canceller learns the room
     page.evaluate("(sound) => speak(sound)", sentence())
-    page.locator(".turn:not(.partial)").first.wait_for()
+    page.locator(".turn:not(.partial)", has_text="hotel").first.wait_for()
     page.wait_for_timeout(500)
     page.evaluate("scrollTo(0, 0)")
     shot = page.screenshot(full_page=screen == "laptop")
