@@ -14,16 +14,20 @@ class CleanedAudio:
     """Places kind 17 frames on the mic clock; what never came stays silent.
 
     The server numbers its frames by the mic sample they describe, so that sample `n` of the result is
-    sample `n` of the microphone, whatever the canceller's latency. Keeps everything that is added: 64 kB
-    a second at 16 kHz.
+    sample `n` of the microphone, whatever the canceller's latency.
+
+    Args:
+        keep: Keep everything that is added, 64 kB a second; otherwise only count.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = True) -> None:
+        self._keep = keep
         self._frames: list[Frame] = []
         self.end = 0  # one past the last mic sample that came back
 
     def add(self, frame: Frame) -> None:
-        self._frames.append(frame)
+        if self._keep:
+            self._frames.append(frame)
         self.end = max(self.end, frame.mic_start + len(frame.audio))
 
     def arrays(self, samples: int) -> tuple[Int16, Int16]:

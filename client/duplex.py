@@ -11,53 +11,75 @@ async with DuplexClient("ws://127.0.0.1:8080/v1/realtime") as client:
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.typing import Subprotocol
 
 from client.agent_voice import AgentVoice
 from client.cleaned import CleanedAudio
-from client.wire import FRAME_MS, SUBPROTOCOL, Frame, Kind, Numbering, pack, to_int16, unpack
+from client.connect import Address, ClosedError, DuplexError, RefusedError
+from client.line import Line
+from client.wire import FRAME_MS, Frame, Kind, to_int16
+
+__all__ = ["Audio", "ClosedError", "DuplexClient", "DuplexError", "Event", "RefusedError"]
 
 DEFAULT_URL = "ws://127.0.0.1:8080/v1/realtime"
-QUEUED_EVENTS = 1024
-MAX_MESSAGE_BYTES = 1 << 20
+RATES = (16_000, 24_000, 48_000)
+QUEUED_EVENTS = 8192
 
 Event = dict[str, Any]
 """One JSON event of the protocol, as it came."""
 
 Audio = NDArray[np.float32] | NDArray[np.int16]
 
+OnAudio = Callable[[int, NDArray[np.int16]], None]
+"""Takes the index of a frame's first sample, and its samples `(n, channels)`."""
 
-class DuplexError(Exception):
-    """The service cannot be reached, refused, or closed the session; the message says which."""
+
+def _nothing(_start: int, _audio: NDArray[np.int16]) -> None:
+    pass
 
 
 class DuplexClient:
     """One session of the service; use it as an async context manager.
 
     A task of its own reads the socket, so that pings are answered while the caller is busy. Events wait in
-    a queue of 1024; when that is full the socket is no longer read, and the server merges partial results
-    and statistics until the caller catches up. A lost connection ends the iteration with `DuplexError`.
+    a queue of 8192; when that is full the socket is no longer read, and the server merges partial results
+    and statistics until the caller catches up.
+
+    **A lost connection** is made again, and the session resumed: nothing that was sent is lost, for it is
+    kept until the server has acknowledged it. Until then the iteration has an event `connection.lost` with a
+    `message`, the only one that is not the server's, and then a `session.updated` with `resumed`. Once the
+    server keeps the session no longer, the iteration ends with `ClosedError`, as it does when the server
+    closes the session.
+
+    **Back-pressure**: `send` waits while 3 s of audio are not acknowledged. A live microphone needs a queue
+    of its own, or looks at `connected`.
 
     Args:
-        url: Where the service listens.
+        url: Where the service listens, `ws://` or `wss://`.
         rate: Of the audio that is sent, in Hz: 16000, 24000 or 48000.
         session: More settings for `session.update`, merged into what the client sends by itself.
         collect: Ask for the cleaned audio and keep it in `cleaned`.
-        timeout_s: How long the handshake and the first events may take.
+        on_cleaned: Takes the cleaned audio as it comes: `(n, 2)` at 16 kHz, β 0.6 and β 0.2, and the sample
+            of the microphone that it begins at. Asks for it too.
+        on_agent: Takes the voice of an agent of the server as it comes, `(n, 1)` at `rate`, and its place in
+            the item. `agent` has it in either case, in the order and at the volume in which to play it.
+        token: Of the server, if it wants one.
         ca: PEM file of a certificate to trust beside the system's, for a service that made its own.
+        timeout_s: How long the handshake and the first events may take.
+
+    Attributes:
+        session: The server's description of the session.
+        greeting: The events that came before the iteration starts.
+        cleaned: How far the cleaned audio has come; with `collect` the audio too.
+        agent: What an agent of the server says.
+        acked_seq: Number of the first frame that the server has not acknowledged.
+        progress: Set whenever the server shows how far it has come.
     """
 
     def __init__(
@@ -67,39 +89,48 @@ class DuplexClient:
         rate: int = 16_000,
         session: Event | None = None,
         collect: bool = False,
-        timeout_s: float = 10.0,
+        on_cleaned: OnAudio | None = None,
+        on_agent: OnAudio | None = None,
+        token: str | None = None,
         ca: Path | None = None,
+        timeout_s: float = 10.0,
     ) -> None:
+        if rate not in RATES:
+            raise ValueError(f"the rate is one of {', '.join(map(str, RATES))} Hz, not {rate}")
         self.url = url
-        self._ca = ca
         self.rate = rate
-        self.cleaned = CleanedAudio()
-        self.agent = AgentVoice(rate)  # for a session with an agent of the server: what to play
-        self.session: Event = {}  # the server's description of it
-        self.greeting: list[Event] = []  # the events that came before the iteration starts
+        self.cleaned = CleanedAudio(keep=collect)
+        self.agent = AgentVoice(rate)
+        self.session: Event = {}
+        self.greeting: list[Event] = []
         self.acked_seq = 0
-        self.progress = asyncio.Event()  # set whenever the server shows how far it has come
-        self._wanted = _merge(_default_session(rate, collect), session or {})
+        self.progress = asyncio.Event()
+        self._on_cleaned, self._on_agent = on_cleaned or _nothing, on_agent or _nothing
+        wants_cleaned = collect or on_cleaned is not None
+        self._wanted = _merge(_default_session(rate, wants_cleaned), session or {})
         self._timeout_s = timeout_s
         self._frame = rate * FRAME_MS // 1000
         self._pending = np.zeros((0, 2), np.int16)
-        self._numbering = Numbering()
         self._events: asyncio.Queue[Event | DuplexError | None] = asyncio.Queue(QUEUED_EVENTS)
-        self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
+        address = Address(url, token, ca, timeout_s)
+        self._line = Line(address, rate, self._take_event, self._take_audio, self._take_end)
 
     @property
     def sent(self) -> int:
         """Samples of the microphone that were sent."""
-        return self._numbering.sent
+        return self._line.numbering.sent
+
+    @property
+    def connected(self) -> bool:
+        """What is sent leaves at once; else it is kept until the session is resumed."""
+        return self._line.connected
 
     async def __aenter__(self) -> Self:
-        self._socket = await _open(self.url, self._timeout_s, self._ca)
-        self._reader = asyncio.create_task(self._read(self._socket))
+        await self._line.open()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._expect("session.created")
-                await self.update(self._wanted)
+                await self.update_session(self._wanted)
                 await self._expect("session.updated")
         except TimeoutError:
             await self.close()
@@ -107,6 +138,7 @@ class DuplexClient:
         except BaseException:
             await self.close()
             raise
+        self._line.session = self.session
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -114,23 +146,18 @@ class DuplexClient:
 
     async def close(self) -> None:
         """End the session; does nothing the second time."""
-        if self._socket is not None:
-            await self._socket.close()
-        if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+        await self._line.close()
 
     async def send(self, mic: Audio, ref: Audio) -> None:
         """Send a stretch of both channels; what does not fill a 20 ms frame waits for the next call.
 
         Args:
-            mic: Microphone, shape `(n,)`, at `rate`.
+            mic: Microphone, shape `(n,)`, at `rate`; float in [-1, 1] or int16.
             ref: What the loudspeaker played, sample for sample beside `mic`, shape `(n,)`.
 
         Raises:
-            ValueError: If the shapes differ.
-            DuplexError: If the session is over.
+            ValueError: If the shapes differ, or samples are not finite.
+            DuplexError: If the session is over, or the server is stuck.
         """
         if mic.ndim != 1 or mic.shape != ref.shape:
             raise ValueError(f"mic {mic.shape} and ref {ref.shape} must be one-dimensional and equally long")
@@ -139,7 +166,8 @@ class DuplexClient:
         whole = len(audio) - len(audio) % self._frame
         self._pending = audio[whole:]
         for start in range(0, whole, self._frame):
-            await self._send_frame(audio[start : start + self._frame])
+            ms = time.monotonic_ns() // 1_000_000
+            await self._line.send_audio(audio[start : start + self._frame], Kind.MIC_REF, ms)
 
     async def send_apart(self, kind: Literal[Kind.MIC, Kind.REF], audio: NDArray[np.int16], ms: int) -> None:
         """Send one frame of a microphone and a reference that do not share a clock.
@@ -152,9 +180,9 @@ class DuplexClient:
             ms: When the last of them was captured, on a monotonic clock of both.
 
         Raises:
-            DuplexError: If the session is over.
+            DuplexError: If the session is over, or the server is stuck.
         """
-        await self._send(pack(self._numbering.apart(kind, audio, ms)))
+        await self._line.send_audio(audio, kind, ms)
 
     async def flush(self) -> None:
         """Send what waits for a whole frame, filled up with silence."""
@@ -162,7 +190,7 @@ class DuplexClient:
         silence = np.zeros(missing, np.int16)
         await self.send(silence, silence)
 
-    async def update(self, session: Event) -> None:
+    async def update_session(self, session: Event) -> None:
         """Change the session; the keys are those of `session.update`."""
         await self.send_event({"type": "session.update", "session": session})
 
@@ -170,8 +198,46 @@ class DuplexClient:
         """End the person's turn now."""
         await self.send_event({"type": "input_audio_buffer.commit"})
 
+    async def clear(self) -> None:
+        """Drop the person's turn."""
+        await self.send_event({"type": "input_audio_buffer.clear"})
+
+    async def playback(
+        self, playing: bool, item_id: str | None = None, played_ms: float | None = None
+    ) -> None:
+        """Say whether the loudspeaker plays.
+
+        Args:
+            playing: It does.
+            item_id: What it plays or played, if that is an agent's of the server.
+            played_ms: How much of the item was heard.
+        """
+        about = {"item_id": item_id, "played_ms": played_ms}
+        known = {key: value for key, value in about.items() if value is not None}
+        await self.send_event({"type": "duplex.playback", "playing": playing, **known})
+
+    async def cancel_response(self) -> None:
+        """Stop the server's agent."""
+        await self.send_event({"type": "response.cancel"})
+
+    async def truncate(self, item_id: str, audio_end_ms: float) -> None:
+        """Say how much of what the server's agent said was heard."""
+        await self.send_event(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item_id,
+                "content_index": 0,
+                "audio_end_ms": audio_end_ms,
+            }
+        )
+
     async def send_event(self, event: Event) -> None:
-        await self._send(json.dumps(event))
+        """Send any event of the protocol, behind the audio that was sent before it.
+
+        Raises:
+            DuplexError: If the session is over.
+        """
+        await self._line.send_event(event)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while (event := await self._next()) is not None:
@@ -179,9 +245,12 @@ class DuplexClient:
 
     async def _next(self) -> Event | None:
         event = await self._events.get()
-        if isinstance(event, DuplexError):
+        if isinstance(event, dict):
+            return event
+        self._events.put_nowait(event)  # whoever asks again is told the same
+        if event is not None:
             raise event
-        return event
+        return None
 
     async def _expect(self, kind: str) -> None:
         """Wait for a description of the session at its start."""
@@ -194,39 +263,14 @@ class DuplexClient:
                 raise DuplexError(f"the server refused the session: {event['error'].get('message')}")
         raise DuplexError(f"the server closed the session before {kind}")
 
-    async def _send_frame(self, audio: NDArray[np.int16]) -> None:
-        ms = time.monotonic_ns() // 1_000_000
-        await self._send(pack(self._numbering.pair(audio, ms)))
-
-    async def _send(self, message: str | bytes) -> None:
-        if self._socket is None:
-            raise DuplexError("the client is not connected: use `async with`")
-        try:
-            await self._socket.send(message)
-        except ConnectionClosed as error:
-            raise _closed(error) from error
-
-    async def _read(self, socket: ClientConnection) -> None:
-        try:
-            async for message in socket:
-                if isinstance(message, bytes):
-                    self._take_audio(unpack(message))
-                else:
-                    await self._take_event(json.loads(message))
-        except ConnectionClosed as error:
-            await self._events.put(_closed(error))
-        except ValueError as error:
-            await self._events.put(DuplexError(f"the server sent something unreadable: {error}"))
-        else:
-            await self._events.put(None)
-        self.progress.set()
-
     def _take_audio(self, frame: Frame) -> None:
         if frame.kind == Kind.CLEANED:
             self.cleaned.add(frame)
+            self._on_cleaned(frame.mic_start, frame.audio)
             self.progress.set()
         elif frame.kind == Kind.AGENT:
             self.agent.add(frame.audio[:, 0])
+            self._on_agent(frame.mic_start, frame.audio)
 
     async def _take_event(self, event: Event) -> None:
         if event["type"] == "duplex.ack":
@@ -235,12 +279,16 @@ class DuplexClient:
         self.agent.hear(event)
         await self._events.put(event)
 
+    async def _take_end(self, error: DuplexError | None) -> None:
+        self.progress.set()
+        await self._events.put(error)
 
-def _default_session(rate: int, collect: bool) -> Event:
+
+def _default_session(rate: int, cleaned_audio: bool) -> Event:
     return {
         "type": "transcription",
         "audio": {"input": {"format": {"type": "audio/pcm", "rate": rate}}},
-        "duplex": {"cleaned_audio": collect},
+        "duplex": {"cleaned_audio": cleaned_audio},
     }
 
 
@@ -251,59 +299,3 @@ def _merge(base: Event, extra: Event) -> Event:
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _trust(ca: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(ca)
-    except OSError as error:
-        raise DuplexError(f"{ca}: holds no certificate ({error.strerror or error})") from error
-    return context
-
-
-async def _open(url: str, timeout_s: float, ca: Path | None) -> ClientConnection:
-    """Connect and choose the subprotocol.
-
-    Raises:
-        DuplexError: If nobody listens there, or the server refuses.
-    """
-    trust: dict[str, Any] = {"ssl": _trust(ca)} if ca is not None and url.startswith("wss:") else {}
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    try:
-        return await connect(
-            url,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            max_size=MAX_MESSAGE_BYTES,
-            open_timeout=timeout_s,
-            proxy=None if local else True,
-            **trust,
-        )
-    except InvalidStatus as error:
-        raise DuplexError(_refusal(url, error)) from error
-    except ssl.SSLCertVerificationError as error:
-        raise DuplexError(
-            f"the certificate of {url} is not trusted ({error.verify_message}): "
-            "if the service made it, name the file with --ca"
-        ) from error
-    except TimeoutError as error:
-        raise DuplexError(f"{url} did not answer within {timeout_s:.0f} s") from error
-    except (InvalidURI, InvalidHandshake, ValueError) as error:
-        raise DuplexError(f"{url} is no service of ours: {error}") from error
-    except OSError as error:
-        raise DuplexError(
-            f"nothing listens at {url} ({error.strerror or error}): start it with `duplex serve`"
-        ) from error
-
-
-def _refusal(url: str, error: InvalidStatus) -> str:
-    status, headers = error.response.status_code, error.response.headers
-    retry = f"; try again in {headers['Retry-After']} s" if "Retry-After" in headers else ""
-    return f"{url} refused the connection with HTTP {status}{retry}"
-
-
-def _closed(error: ConnectionClosed) -> DuplexError:
-    if error.rcvd is None:
-        return DuplexError("the connection was lost")
-    return DuplexError(f"the server closed the session: {error.rcvd.code} {error.rcvd.reason}".rstrip())

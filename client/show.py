@@ -34,6 +34,8 @@ class Timeline:
             "response.output_audio_transcript.delta": self._says,
             "conversation.item.truncated": self._truncated,
             "error": self._error,
+            "connection.lost": self._lost,
+            "session.updated": self._updated,
         }
 
     def line(self, event: Event) -> Text | None:
@@ -102,6 +104,14 @@ class Timeline:
         heard = (event.get("duplex") or {}).get("transcript", "")
         facts = f"after {event['audio_end_ms'] / 1000:.2f} s of it; the last words heard: “{_end(heard)}”"
         return _line(None, "agent stopped", "blue", facts)
+
+    def _lost(self, event: Event) -> Text:
+        return _line(None, "connection lost", "yellow", f"{event['message']}; trying again")
+
+    def _updated(self, event: Event) -> Text | None:
+        if not event["session"].get("resumed"):
+            return None
+        return _line(None, "session resumed", "yellow", "what was sent meanwhile follows")
 
     def _error(self, event: Event) -> Text:
         error = event["error"]

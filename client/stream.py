@@ -138,7 +138,9 @@ async def _room(client: DuplexClient) -> None:
     """Wait until less than a window of audio is on its way."""
     deadline = time.monotonic() + STALL_S
     while client.sent - client.cleaned.end > SAMPLE_RATE * WINDOW_MS // 1000:
-        if time.monotonic() > deadline:
+        if not client.connected:
+            deadline = time.monotonic() + STALL_S
+        elif time.monotonic() > deadline:
             raise DuplexError(f"the server sent no cleaned audio for {STALL_S:.0f} s")
         await news(client)
 

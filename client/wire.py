@@ -72,25 +72,26 @@ class Numbering:
     """Gives the frames of one sender their numbers and sample indices.
 
     Attributes:
+        next_seq: Number of the next frame.
         sent: Samples of the microphone so far.
     """
 
     def __init__(self) -> None:
-        self._seq = 0
+        self.next_seq = 0
         self.sent = 0
         self._ref_sent = 0
 
     def pair(self, audio: Pcm, ms: int) -> Frame:
         """Number a frame of microphone and reference on one clock, `(n, 2)`."""
-        frame = Frame(Kind.MIC_REF, self._seq, audio, self.sent, self.sent, Flag.ONE_CLOCK, ms)
-        self._seq += 1
+        frame = Frame(Kind.MIC_REF, self.next_seq, audio, self.sent, self.sent, Flag.ONE_CLOCK, ms)
+        self.next_seq += 1
         self.sent += len(audio)
         return frame
 
     def apart(self, kind: Kind, audio: Pcm, ms: int) -> Frame:
         """Number a frame `(n,)` of a microphone or a reference that has a clock of its own."""
-        frame = Frame(kind, self._seq, audio[:, None], self.sent, self._ref_sent, 0, ms)
-        self._seq += 1
+        frame = Frame(kind, self.next_seq, audio[:, None], self.sent, self._ref_sent, 0, ms)
+        self.next_seq += 1
         if kind == Kind.MIC:
             self.sent += len(audio)
         else:
@@ -136,7 +137,15 @@ def unpack(message: bytes) -> Frame:
 
 
 def to_int16(audio: NDArray[np.float32] | NDArray[np.int16]) -> NDArray[np.int16]:
-    """Turn float samples in [-1, 1] into int16, clipped at full scale; int16 passes."""
+    """Turn float samples in [-1, 1] into int16, clipped at full scale; int16 passes.
+
+    Raises:
+        ValueError: If the samples are of another kind, or not finite.
+    """
     if audio.dtype == np.int16:
         return audio.astype(np.int16, copy=False)
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise ValueError(f"samples are float in [-1, 1] or int16, not {audio.dtype}")
+    if not np.isfinite(audio).all():
+        raise ValueError("the audio holds NaN or infinite samples")
     return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.agent_voice import AgentVoice
-from client.cleaned import CleanedAudio
 from client.duplex import DuplexClient, Event
-from client.wire import Frame, Kind
+from client.wire import Kind
 
 Pcm = NDArray[np.int16]
 
@@ -72,9 +71,7 @@ class RemoteLink:
     def __init__(
         self, url: str, session: Event, on_cleaned: OnCleaned | None, ca: Path | None = None
     ) -> None:
-        self._client = DuplexClient(url, session=session, collect=on_cleaned is not None, ca=ca)
-        if on_cleaned is not None:
-            self._client.cleaned = _Passing(on_cleaned)
+        self._client = DuplexClient(url, session=session, on_cleaned=on_cleaned, ca=ca)
         self.latency = 0
 
     @property
@@ -107,15 +104,3 @@ class RemoteLink:
             yield event
         async for event in self._client:
             yield event
-
-
-class _Passing(CleanedAudio):
-    """Hands cleaned audio on instead of keeping all of it."""
-
-    def __init__(self, on_cleaned: OnCleaned) -> None:
-        super().__init__()
-        self._on_cleaned = on_cleaned
-
-    def add(self, frame: Frame) -> None:
-        self.end = max(self.end, frame.mic_start + len(frame.audio))
-        self._on_cleaned(frame.mic_start, frame.audio)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import serve
 
+from client import duplex
 from client.duplex import DuplexClient, DuplexError
 from client.wire import Flag, Frame, Kind, pack, unpack
 
@@ -133,7 +134,9 @@ async def test_events_come_in_order_and_the_end_ends_the_iteration():
         assert client.acked_seq == 2
 
 
-async def test_more_events_than_the_queue_holds_are_not_lost():
+async def test_more_events_than_the_queue_holds_are_not_lost(monkeypatch):
+    monkeypatch.setattr(duplex, "QUEUED_EVENTS", 100)
+
     async def handler(socket):
         await greet(socket)
         for number in range(3000):

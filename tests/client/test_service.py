@@ -56,7 +56,7 @@ async def test_the_session_holds_what_was_asked_for(server):
         assert client.session["audio"]["input"]["format"]["rate"] == 48_000
         assert client.session["aec"]["enabled"] is False
         assert client.session["backends"]["asr"] == "none"
-        await client.update({"duplex": {"stats_hz": 10}})
+        await client.update_session({"duplex": {"stats_hz": 10}})
         async for event in client:
             if event["type"] == "session.updated":
                 break

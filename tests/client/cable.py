@@ -1,0 +1,62 @@
+"""A cable between a client and a server that tests cut."""
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit
+
+
+class Cable:
+    """A TCP proxy to a server at `url`; the client is told `self.url`.
+
+    Attributes:
+        refusals: So many of the next connections are cut at once.
+        tries: Connections that were asked for.
+    """
+
+    def __init__(self, url):
+        self._target = urlsplit(url)
+        self._open = []
+        self._tasks = set()
+        self.refusals = 0
+        self.tries = 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"ws://127.0.0.1:{port}{self._target.path}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self, refusals=0):
+        """Break all connections in both directions, without a word; what is on its way is lost."""
+        self.refusals = refusals
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+    async def _serve(self, reader, writer):
+        self.tries += 1
+        self._tasks.add(asyncio.current_task())
+        if self.refusals:
+            self.refusals -= 1
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._open += [writer, back]
+        try:
+            await asyncio.gather(_carry(reader, back), _carry(there, writer))
+        finally:
+            writer.transport.abort()
+            back.transport.abort()
+
+
+async def _carry(reader, writer):
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()

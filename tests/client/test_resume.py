@@ -1,0 +1,129 @@
+"""A connection that is lost in the middle of a session, against the real server."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from client.duplex import ClosedError, DuplexClient
+from client.recording import shipped
+from client.stream import stream_pair
+from client.wer import word_error_rate
+from tests.client.cable import Cable
+
+RATE = 16_000
+SENTENCE = "Can you tell me what the weather will be like tomorrow?"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
+
+
+def pair(start, end):
+    recording, here = shipped(), slice(round(start * RATE), round(end * RATE))
+    return recording.mic[here], recording.ref[here]
+
+
+async def test_a_transcript_survives_a_cut_in_the_middle_of_the_utterance(start_servers):
+    server = start_servers(asr="whisper")
+    mic, ref = pair(5, 12)
+    async with Cable(server.url) as cable:
+
+        def cut(event):
+            if event["type"] == "duplex.barge_in" and event["stage"] == "duck":
+                cable.cut(refusals=2)
+
+        result = await stream_pair(cable.url, mic, ref, speed="max", on_event=cut)
+
+    kinds = [event["type"] for event in result.events]
+    lost = kinds.index("connection.lost")
+    resumed = kinds.index("session.updated")
+    assert kinds.index("input_audio_buffer.speech_started") < lost < resumed < kinds.index(COMPLETED)
+    assert result.events[resumed]["session"]["resumed"]
+    assert result.events[resumed]["session"]["id"] == result.session["id"]
+    assert cable.tries == 4
+    assert "duplex.gap" not in kinds
+    assert "error" not in kinds
+    texts = [event["transcript"] for event in result.events if event["type"] == COMPLETED]
+    assert word_error_rate(SENTENCE, " ".join(texts)) < 0.3
+
+
+async def test_no_frame_is_lost_or_counted_twice_over_many_cuts(server):
+    rng, frames = np.random.default_rng(3), {}
+    mic = rng.integers(-3000, 3000, 5 * RATE).astype(np.int16)
+    session = {"aec": {"enabled": False}, "duplex": {"stats_hz": 0}}
+    async with (
+        Cable(server.url) as cable,
+        DuplexClient(
+            cable.url, session=session, on_cleaned=lambda start, audio: frames.update({start: audio})
+        ) as client,
+    ):
+        sending = asyncio.create_task(client.send(mic, mic))
+        resumed = 0
+        async for event in client:
+            assert event["type"] not in ("duplex.gap", "error")
+            if event["type"] == "duplex.ack" and event["next_seq"] in (50, 150):
+                cable.cut()
+            resumed += event["type"] == "session.updated"
+            if client.acked_seq == 250:
+                break
+        await sending
+    assert resumed == 2
+    assert client.sent == len(mic)
+    assert not client.cleaned.arrays(100)[0].any()  # not kept: nobody asked for it
+    for start, audio in frames.items():
+        np.testing.assert_array_equal(audio[:, 0], mic[max(start, 0) : start + 320])
+
+
+async def test_events_keep_their_place_among_the_frames(server):
+    session = {"audio": {"input": {"turn_detection": None}}, "duplex": {"stats_hz": 50}}
+    audio = np.zeros(RATE, np.int16)
+    async with Cable(server.url) as cable, DuplexClient(cable.url, session=session) as client:
+        await client.send(audio, audio)
+        cable.cut(refusals=1)
+        events = aiter(client)
+        while (await anext(events))["type"] != "connection.lost":
+            pass
+        assert not client.connected
+        await client.send(audio, audio)
+        await client.commit()
+        await client.send(audio, audio)
+        heard_ms = []
+        while (event := await anext(events))["type"] != "input_audio_buffer.committed":
+            heard_ms += [event["at_ms"]] if event["type"] == "duplex.aec.stats" else []
+    assert client.connected is False
+    assert heard_ms[-1] == pytest.approx(2000, abs=40)
+
+
+async def test_a_server_that_keeps_no_sessions_is_not_asked_again(start_server):
+    server = start_server(resume_s=0)
+    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
+        cable.cut()
+        with pytest.raises(ClosedError, match=r"^the connection was lost$") as caught:
+            async for _ in client:
+                pass
+        assert (caught.value.code, cable.tries) == (None, 1)
+
+
+async def test_a_session_that_the_server_has_forgotten_is_over(server):
+    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
+        client.session["resume_token"] = "of another one"
+        cable.cut()
+        with pytest.raises(ClosedError, match="no such session") as caught:
+            async for _ in client:
+                pass
+        assert caught.value.code == 4404
+        with pytest.raises(ClosedError, match="no such session"):
+            await client.commit()
+        with pytest.raises(ClosedError):
+            await anext(aiter(client))
+
+
+async def test_it_is_given_up_when_the_server_keeps_the_session_no_longer(start_server):
+    server = start_server(resume_s=0.6)
+    audio = np.zeros(6 * RATE, np.int16)
+    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
+        cable.cut(refusals=1000)
+        waiting = asyncio.create_task(client.send(audio, audio))
+        with pytest.raises(ClosedError, match=r"could not be made again within 0\.6 s"):
+            async for _ in client:
+                pass
+        with pytest.raises(ClosedError, match="could not be made again"):
+            await waiting
