@@ -10,9 +10,11 @@ from client.page import web_directory
 
 SCRIPTS = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 NODE = shutil.which("node")
+# Debian 12 has 18, whose timers cannot be mocked as the tests do.
+OLD = NODE is None or int(subprocess.check_output([NODE, "-p", "process.versions.node.split('.')[0]"])) < 20
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.skipif(OLD, reason="node 20 or newer is not installed")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name.removesuffix(".test.mjs"))
 def test_scripts_of_the_page_pass_their_own_tests(script: Path):
     done = subprocess.run([str(NODE), "--test", str(script)], capture_output=True, text=True, timeout=120)
