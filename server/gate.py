@@ -41,6 +41,9 @@ class GateConfig:
         ref_floor_dbfs: Below it the reference is silent and only the floor counts.
         ref_to_echo_db: Echo level assumed from the reference alone; the linear estimate of the
             echo says more as soon as the filter has converged.
+        search_ms: Playback in which the delay of the echo may stay unknown, as with headphones.
+        search_ref_to_echo_db: Echo level assumed until then, and while what passed is in the memory:
+            nothing is cancelled yet.
         warmup_ms: Playback at the start of which `warmup_ref_to_echo_db` holds in its place.
         leak_fall_ms: Time constant with which the leak is believed to fall, in playback time: the
             first words of an agent pass before the canceller has converged.
@@ -57,6 +60,8 @@ class GateConfig:
     memory_ms: float = 400.0
     ref_floor_dbfs: float = -60.0
     ref_to_echo_db: float = -25.0
+    search_ms: float = 1000.0
+    search_ref_to_echo_db: float = 0.0
     warmup_ms: float = 1500.0
     warmup_ref_to_echo_db: float = -10.0
     leak_fall_ms: float = 500.0
@@ -93,6 +98,8 @@ class EchoGate:
         self._since_speech = memory  # hops; what is remembered of a talker says nothing about the echo
         self._leak_db = 0.0  # residual over echo
         self._played = 0  # hops with an active reference that the leak has seen
+        self._searched = 0  # hops with an active reference while the delay was not known
+        self._uncancelled = 0  # hops for which echo from before it was known is still remembered
 
     @property
     def leak_db(self) -> float:
@@ -100,7 +107,13 @@ class EchoGate:
         return self._leak_db
 
     def process(
-        self, near: Samples, echo: Samples, ref: Samples, speaking: bool, in_turn: bool = False
+        self,
+        near: Samples,
+        echo: Samples,
+        ref: Samples,
+        speaking: bool,
+        in_turn: bool = False,
+        located: bool = True,
     ) -> GateReading:
         """Judge one hop.
 
@@ -111,6 +124,7 @@ class EchoGate:
             speaking: A talker is confirmed, or seems to start: what is heard now says nothing
                 about the echo, so the leak is not learnt from it.
             in_turn: Somebody has the floor and spoke a moment ago.
+            located: The delay of the echo is known.
         """
         config = self._config
         self._powers.append((power(near), power(echo), power(ref)))
@@ -122,16 +136,28 @@ class EchoGate:
         playing = decibels(max(loudest_ref, loudest_echo)) > config.ref_floor_dbfs
         residual = 0.0
         if playing:
+            self._search(located)
             expected = max(loudest_echo, loudest_ref * self._coupling())
             residual = expected * 10 ** (self._leak_db / 10)
             # Where the echo is faint, the noise of the room is what is left, and says nothing.
-            if self._since_speech >= len(self._recent) and decibels(expected) > config.floor_dbfs + 20:
+            audible = decibels(expected) > config.floor_dbfs + 20 and not self._uncancelled
+            if self._since_speech >= len(self._recent) and audible:
                 self._learn(loudest / expected)
         margin = config.margin_in_turn_db if in_turn else config.margin_db
         above = decibels(level) > max(config.floor_dbfs, decibels(residual) + margin)
         return GateReading(above, decibels(level), decibels(residual), playing)
 
+    def _search(self, located: bool) -> None:
+        """Count what is played before the canceller knows where the echo is."""
+        if located or self._searched * _HOP_MS >= self._config.search_ms:
+            self._uncancelled = max(self._uncancelled - 1, 0)
+        else:
+            self._searched += 1
+            self._uncancelled = self._powers.maxlen or 0
+
     def _coupling(self) -> float:
+        if self._uncancelled:
+            return 10 ** (self._config.search_ref_to_echo_db / 10)
         warm = self._played * _HOP_MS >= self._config.warmup_ms
         decibel = self._config.ref_to_echo_db if warm else self._config.warmup_ref_to_echo_db
         return 10 ** (decibel / 10)

@@ -6,6 +6,7 @@ later, and their answers are collected with the next hop or by `drain`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -140,7 +141,8 @@ class Listener:
         """Take one hop, and whatever the workers have finished."""
         self._now = hop.start + HOP
         hearing, spoke = self._endpointer.hearing, self._now - self._endpointer.voice_end < _MOMENT
-        reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke)
+        located = not math.isnan(hop.delay_ms)
+        reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke, located)
         says = None if self.doubts_client else self._client_plays
         playing = reading.ref_active if says is None else says
         self._scribe.hear(hop.start, hop.asr, reading)

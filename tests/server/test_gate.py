@@ -50,6 +50,33 @@ def test_residual_echo_keeps_it_shut_from_the_first_word_on(leak_db: float):
     assert opened(after(EchoGate(), 10, leak_db)) <= 0.01
 
 
+def test_an_agents_first_words_pass_nothing_before_the_delay_is_found():
+    """Nothing is cancelled until then: what is heard may be as loud as what plays."""
+    ref = speechlike(5, SECOND // 2, -20)
+    heard, nothing = ref * np.float32(10 ** (-1 / 20)), silence(SECOND // 2)
+    gate, blind = EchoGate(), EchoGate()
+    searching = [
+        gate.process(*hop, speaking=False, located=False) for hop in zip(heard, nothing, ref, strict=True)
+    ]
+    trusting = [blind.process(*hop, speaking=False) for hop in zip(heard, nothing, ref, strict=True)]
+    assert opened(searching) == 0
+    assert opened(trusting) > 0.2
+
+
+def test_headphones_have_no_delay_to_find_and_a_talker_is_heard_after_a_second():
+    """Who talks into the first second of playback must be louder than it; nobody is later."""
+    hops = 5 * SECOND
+    ref, nothing, near = speechlike(7, hops, -20), silence(hops), speechlike(6, hops, -26)
+    near[: 3 * SECOND] *= 0.001
+    for start, least, most in ((3 * SECOND, 0.5, 1.0), (0, 0.0, 0.0)):
+        gate, speaking, readings = EchoGate(), False, []
+        talk = np.roll(near, start - 3 * SECOND, axis=0)
+        for hop in zip(talk, nothing, ref, strict=True):
+            readings.append(gate.process(*hop, speaking=speaking, located=False))
+            speaking = readings[-1].open
+        assert least <= opened(readings[start : start + SECOND - 10]) <= most
+
+
 @pytest.mark.parametrize("ser_db", [-20, -10, 0, 10])
 def test_a_talker_over_the_agent_opens_it(ser_db: float):
     gate = EchoGate()
