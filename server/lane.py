@@ -11,6 +11,7 @@ from itertools import count
 from typing import Protocol
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
+from server.agent_events import OutputAudioDelta
 from server.agents.company import Company
 from server.agents.host import Host
 from server.agents.said import Said
@@ -23,7 +24,6 @@ from server.events import (
     InputAudioAppend,
     InputAudioClear,
     InputAudioCommit,
-    OutputAudioDelta,
     Playback,
     ServerEvent,
     SessionUpdated,

@@ -15,11 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from server.agents.piece import Piece, whole_frames
-from server.agents.said import Said
-from server.events import (
-    ErrorBody,
-    ErrorEvent,
+from server.agent_events import (
     Heard,
     ItemTruncated,
     Response,
@@ -29,6 +25,9 @@ from server.events import (
     TranscriptDelta,
     Within,
 )
+from server.agents.piece import Piece, whole_frames
+from server.agents.said import Said
+from server.events import ErrorBody, ErrorEvent
 from server.outbox import Item
 from server.pcm import Pcm
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from server.agent_events import ItemTruncated, ResponseDone, TranscriptDelta
 from server.agents.chat import End
 from server.agents.company import Company
 from server.agents.conversation import Conversation
@@ -21,12 +22,9 @@ from server.events import (
     InputAudioCleared,
     InputAudioCommitted,
     ItemTruncate,
-    ItemTruncated,
     Playback,
     ResponseCancel,
-    ResponseDone,
     SpeechStarted,
-    TranscriptDelta,
     TranscriptionCompleted,
     TranscriptionFailed,
 )

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from client.wire import unpack
+from server.agent_events import ItemTruncated, ResponseCreated, ResponseDone, TranscriptDelta
 from server.agents.piece import Piece, heard_text
 from server.agents.said import Said
 from server.agents.speaker import LEAD, Speaker
 from server.agents.voices import VoiceError
-from server.events import ErrorEvent, ItemTruncated, ResponseCreated, ResponseDone, TranscriptDelta
+from server.events import ErrorEvent
 from server.outbox import Item
 from server.protocol import encode_agent
 
