@@ -95,10 +95,10 @@ def _play(console: Console, server: LocalServer, recording: Recording) -> bool:
         if (line := timeline.line(event)) is not None:
             console.print(line, soft_wrap=True)
 
-    clean = asyncio.run(stream_pair(server.socket, recording.mic, recording.ref, on_event=show))
+    clean = asyncio.run(stream_pair(server.url, recording.mic, recording.ref, on_event=show))
     with console.status("once more with the canceller off, as fast as the server takes it"):
         off: Event = {"aec": {"enabled": False}}
-        raw = asyncio.run(stream_pair(server.socket, recording.mic, recording.ref, speed="max", session=off))
+        raw = asyncio.run(stream_pair(server.url, recording.mic, recording.ref, speed="max", session=off))
     with_aec, without = turns(clean.events), turns(raw.events)
     console.print(compare(recording.sentences, with_aec, without))
     return all(match(sentence, with_aec).error_rate <= NEARLY for sentence in recording.sentences)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.duplex import Audio, DuplexClient, DuplexError, Event
-from client.stream import SAMPLE_RATE, STALL_S, Conversation, Speed, listen, news, stop, transcribes
+from client.stream import SAMPLE_RATE, STALL_S, Conversation, Heard, Speed, listen, news, stop
+from client.turns import transcribes
 from client.wire import FRAME_MS, to_int16
 
 HOP = SAMPLE_RATE * FRAME_MS // 1000
@@ -43,20 +44,16 @@ class Room:
 
 
 @dataclass(frozen=True)
-class DialogueResult:
+class DialogueResult(Heard):
     """What came of a dialogue.
 
     Attributes:
-        session: The server's description of the session.
-        events: All events, in order.
         mic: What the microphone heard, int16 at 16 kHz.
         agent: What the loudspeaker played, sample for sample beside it.
         vad: Cleaned audio of the task "VAD", as long.
         asr: The same for the recogniser.
     """
 
-    session: Event
-    events: list[Event]
     mic: Pcm
     agent: Pcm
     vad: Pcm

@@ -3,6 +3,7 @@
 ```python
 async with DuplexClient("ws://127.0.0.1:8080/v1/realtime") as client:
     await client.send(mic, ref)  # any length, float32 or int16, at `rate`
+    await client.finish()  # no more comes: the iteration ends with the last transcript
     async for event in client:
         print(event["type"])
 ```
@@ -23,6 +24,7 @@ from client.agent_voice import AgentVoice
 from client.cleaned import CleanedAudio
 from client.connect import Address, ClosedError, DuplexError, RefusedError
 from client.line import Line
+from client.turns import Turns, transcribes
 from client.wire import FRAME_MS, Frame, Kind, to_int16
 
 __all__ = ["Audio", "ClosedError", "DuplexClient", "DuplexError", "Event", "RefusedError"]
@@ -113,6 +115,8 @@ class DuplexClient:
         self._pending = np.zeros((0, 2), np.int16)
         self._events: asyncio.Queue[Event | DuplexError | None] = asyncio.Queue(QUEUED_EVENTS)
         address = Address(url, token, ca, timeout_s)
+        self._turns = Turns()
+        self._finishing = self._committed = False
         self._line = Line(address, rate, self._take_event, self._take_audio, self._take_end)
 
     @property
@@ -139,6 +143,7 @@ class DuplexClient:
             await self.close()
             raise
         self._line.session = self.session
+        self._turns = Turns(transcribes(self.session))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -189,6 +194,17 @@ class DuplexClient:
         missing = -len(self._pending) % self._frame
         silence = np.zeros(missing, np.int16)
         await self.send(silence, silence)
+
+    async def finish(self) -> None:
+        """End the person's turn, for no more audio comes; the iteration ends when every turn is transcribed.
+
+        Sends as much silence as the canceller is late, so that the last sample is heard.
+        """
+        late = np.zeros(self.session["latency_samples"] * self.rate // 16_000, np.int16)
+        await self.send(late, late)
+        await self.flush()
+        self._finishing = True
+        await self.commit()
 
     async def update_session(self, session: Event) -> None:
         """Change the session; the keys are those of `session.update`."""
@@ -277,11 +293,20 @@ class DuplexClient:
             self.acked_seq = event["next_seq"]
             self.progress.set()
         self.agent.hear(event)
+        self._turns.take(event)
         await self._events.put(event)
+        self._committed |= self._finishing and _answers_commit(event)
+        if self._committed and not self._turns.open:
+            await self._events.put(None)
 
     async def _take_end(self, error: DuplexError | None) -> None:
         self.progress.set()
         await self._events.put(error)
+
+
+def _answers_commit(event: Event) -> bool:
+    empty = event["type"] == "error" and event["error"].get("code") == "input_audio_buffer_commit_empty"
+    return empty or event["type"] == "input_audio_buffer.committed"
 
 
 def _default_session(rate: int, cleaned_audio: bool) -> Event:

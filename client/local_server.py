@@ -34,7 +34,7 @@ class LocalServer:
         return f"http://127.0.0.1:{self.port}/"
 
     @property
-    def socket(self) -> str:
+    def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/v1/realtime"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.duplex import Audio, DuplexClient, DuplexError, Event
+from client.turns import Turns, transcribes
 from client.wire import FRAME_MS, to_int16
 
 Speed = Literal["realtime", "max"]
@@ -25,44 +26,55 @@ WINDOW_MS = 300  # at full speed: audio that may be on its way; the server queue
 STALL_S = 5.0  # at full speed: no cleaned audio for so long means that the server is stuck
 
 
-@dataclass
 class Conversation:
-    """What has been said in a session, and which turns are still due.
+    """What has been said in a session, and which turns are still due; see `Turns`."""
 
-    A turn is open from `speech_started` until its transcript; without a recogniser, until it has stopped.
-    """
+    def __init__(self, transcribes: bool = True) -> None:
+        self.events: list[Event] = []
+        self._turns = Turns(transcribes)
 
-    transcribes: bool = True
-    events: list[Event] = field(default_factory=list[Event])
-    open_items: set[str] = field(default_factory=set[str])
+    @property
+    def open_items(self) -> set[str]:
+        return self._turns.open
 
     def take(self, event: Event) -> None:
         self.events.append(event)
-        item, kind = event.get("item_id"), event["type"]
-        if item is None:
-            return
-        if kind == "input_audio_buffer.speech_started":
-            self.open_items.add(item)
-        elif kind.endswith(("transcription.completed", "transcription.failed")) or (
-            kind == "input_audio_buffer.speech_stopped" and not self.transcribes
-        ):
-            self.open_items.discard(item)
+        self._turns.take(event)
 
 
 @dataclass(frozen=True)
-class StreamResult:
-    """What a server made of a pair of recordings.
+class Heard:
+    """What a server said in a session.
 
     Attributes:
         session: The server's description of the session.
         events: All events, in order.
+    """
+
+    session: Event
+    events: list[Event]
+
+    @property
+    def transcripts(self) -> list[str]:
+        """What the person said, a text for each turn."""
+        completed = self.of("conversation.item.input_audio_transcription.completed")
+        return [event["transcript"].strip() for event in completed]
+
+    def of(self, kind: str) -> list[Event]:
+        """Return the events of one type, in order."""
+        return [event for event in self.events if event["type"] == kind]
+
+
+@dataclass(frozen=True)
+class StreamResult(Heard):
+    """What a server made of a pair of recordings.
+
+    Attributes:
         vad: Cleaned audio of the task "VAD", int16, aligned with the microphone and as long.
         asr: The same for the recogniser.
         seconds: How long it took, by the clock on the wall.
     """
 
-    session: Event
-    events: list[Event]
     vad: NDArray[np.int16]
     asr: NDArray[np.int16]
     seconds: float
@@ -174,7 +186,3 @@ async def stop(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def transcribes(session: Event) -> bool:
-    return str(session.get("backends", {}).get("asr", "")) not in ("", "none")

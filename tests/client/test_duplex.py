@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import http
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from websockets.asyncio.server import serve
 
-from client import duplex
-from client.duplex import DuplexClient, DuplexError
+from client import duplex, line
+from client.duplex import DuplexClient, DuplexError, RefusedError
 from client.wire import Flag, Frame, Kind, pack, unpack
 
 CREATED = {"type": "session.created", "session": {"id": "s", "backends": {"asr": "none"}}}
@@ -39,12 +40,20 @@ class Recorder:
     def __init__(self):
         self.update = {}
         self.messages = []
+        self.news = asyncio.Event()
 
     async def __call__(self, socket):
         assert socket.subprotocol == "duplex.v1"
+        self.socket = socket
         self.update = await greet(socket)
         async for message in socket:
             self.messages.append(message)
+            self.news.set()
+
+    async def has(self, frames):
+        while len(self.frames) < frames:
+            self.news.clear()
+            await self.news.wait()
 
     @property
     def frames(self):
@@ -103,6 +112,48 @@ async def test_shapes_that_differ_are_refused(shapes):
         with pytest.raises(ValueError, match="equally long"):
             await client.send(*(np.zeros(shape, np.float32) for shape in shapes))
     assert not recorder.messages
+
+
+@pytest.mark.parametrize(
+    ("audio", "said"),
+    [
+        (np.array([0, np.nan]), "NaN"),
+        (np.array([0.0, -np.inf], np.float32), "NaN"),
+        (np.zeros(2, np.int32), "int32"),
+    ],
+)
+async def test_samples_that_are_none_are_refused(audio, said):
+    recorder = Recorder()
+    async with recording(recorder) as url, DuplexClient(url) as client:
+        with pytest.raises(ValueError, match=said):
+            await client.send(audio, np.zeros(2, np.int16))
+    assert not recorder.messages
+
+
+def test_a_rate_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="16000, 24000, 48000 Hz, not 44100"):
+        DuplexClient(rate=44_100)
+
+
+async def test_no_more_is_sent_than_can_be_kept_without_an_acknowledgement():
+    recorder = Recorder()
+    audio = np.zeros(4 * 16_000, np.int16)
+    async with recording(recorder) as url, DuplexClient(url) as client:
+        sending = asyncio.create_task(client.send(audio, audio))
+        await recorder.has(150)
+        await asyncio.sleep(0.05)
+        assert client.sent == 3 * 16_000
+        await recorder.socket.send(json.dumps({"type": "duplex.ack", "next_seq": 50}))
+        await sending
+        await recorder.has(200)
+
+
+async def test_a_server_that_acknowledges_nothing_is_stuck(monkeypatch):
+    monkeypatch.setattr(line, "STALL_S", 0.1)
+    audio = np.zeros(4 * 16_000, np.int16)
+    async with recording(Recorder()) as url, DuplexClient(url) as client:
+        with pytest.raises(DuplexError, match="acknowledged no audio"):
+            await client.send(audio, audio)
 
 
 async def test_cleaned_audio_is_put_together_by_index():
@@ -203,9 +254,41 @@ async def test_a_full_server_says_when_to_come_back():
         return response
 
     async with peer(Recorder(), process_request=refuse) as url:
-        with pytest.raises(DuplexError, match="HTTP 503; try again in 7 s"):
+        with pytest.raises(RefusedError, match="HTTP 503; try again in 7 s") as caught:
             async with DuplexClient(url):
                 pass
+    assert (caught.value.status, caught.value.retry_after) == (503, 7)
+
+
+async def test_the_token_is_shown():
+    def check(connection, request):
+        if request.headers.get("Authorization") != "Bearer secret":
+            return connection.respond(http.HTTPStatus.UNAUTHORIZED, "no\n")
+        return None
+
+    options = {"process_request": check, "subprotocols": ["duplex.v1"]}
+    async with peer(Recorder(), **options) as url:
+        async with DuplexClient(url, token="secret"):
+            pass
+        with pytest.raises(RefusedError, match="token is missing or wrong") as caught:
+            async with DuplexClient(url):
+                pass
+    assert (caught.value.status, caught.value.retry_after) == (401, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("ws://127.0.0.1:9/", {}, "nothing listens"),
+        ("http://127.0.0.1:9/", {}, "no service of ours"),
+        ("ws://127.0.0.1:9/", {"ca": Path("ca.pem")}, "not encrypted"),
+        ("wss://127.0.0.1:9/", {"ca": Path("none.pem")}, "holds no certificate"),
+    ],
+)
+async def test_an_address_that_is_none(url, options, said):
+    with pytest.raises(DuplexError, match=said):
+        async with DuplexClient(url, **options):
+            pass
 
 
 async def test_a_client_out_of_its_context_says_so():

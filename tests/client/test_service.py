@@ -63,6 +63,41 @@ async def test_the_session_holds_what_was_asked_for(server):
         assert event["session"]["duplex"]["stats_hz"] == 10
 
 
+@pytest.mark.parametrize("detection", [{"type": "semantic_vad", "eagerness": "auto"}, None])
+async def test_the_iteration_ends_with_the_last_turn(server, pair, detection):
+    mic, ref = (audio[: 5 * RATE] for audio in pair)  # ends while the person speaks
+    session = {"audio": {"input": {"turn_detection": detection}}}
+    async with DuplexClient(server.url, session=session) as client:
+        await client.send(mic, ref)
+        await client.finish()
+        events = [event async for event in client]
+        assert [event async for event in client] == []
+    assert "input_audio_buffer.committed" in kinds(events)
+
+
+async def test_the_iteration_ends_although_nobody_spoke(server):
+    async with DuplexClient(server.url) as client:
+        await client.send(np.zeros(RATE, np.float32), np.zeros(RATE, np.float32))
+        await client.finish()
+        events = [event async for event in client]
+    assert events[-1]["error"]["code"] == "input_audio_buffer_commit_empty"
+
+
+async def test_the_server_understands_all_that_the_client_can_say(server):
+    silence = np.zeros(RATE, np.int16)
+    async with DuplexClient(server.url) as client:
+        await client.playback(True, "item_1", 20)
+        await client.playback(False)
+        await client.clear()
+        await client.cancel_response()
+        await client.truncate("item_1", 1500)
+        await client.send(silence, silence)
+        await client.finish()
+        errors = [event["error"] async for event in client if event["type"] == "error"]
+    # Understood, though there is no agent and nobody spoke.
+    assert [error["code"] for error in errors] == ["no_agent", "no_agent", "input_audio_buffer_commit_empty"]
+
+
 async def test_two_sessions_at_once_do_not_mix(server, pair):
     mic, ref = (audio[: 2 * RATE] for audio in pair)
     alone = await stream_pair(server.url, mic, ref, speed="max")
