@@ -33,11 +33,11 @@ def loopback(
     ] = None,
     channel: Annotated[int, typer.Option(min=1, help="Input channel of the microphone.")] = 1,
     rate: Annotated[
-        int | None, typer.Option(min=8000, max=384_000, help="Of the devices, Hz. [default: their own]")
+        int | None, typer.Option(min=8000, max=384_000, help="Of the devices, Hz.", show_default="their own")
     ] = None,
     latency: Annotated[
         float | None,
-        typer.Option(min=1, max=1000, help="To ask of the system, ms. [default: its safe value]"),
+        typer.Option(min=1, max=1000, help="To ask of the system, ms.", show_default="its safe value"),
     ] = None,
     agent: Annotated[
         str,
@@ -50,11 +50,12 @@ def loopback(
         str | None,
         typer.Option(
             help="Reference: an input that hears what the whole system plays, such as the monitor of a "
-            "PulseAudio or PipeWire sink. [default: what this command plays]"
+            "PulseAudio or PipeWire sink.",
+            show_default="what this command plays",
         ),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="WebSocket of a service. [default: one inside this process]")
+        str | None, typer.Option(help="WebSocket of a service.", show_default="one inside this process")
     ] = None,
     ca: Annotated[
         Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")

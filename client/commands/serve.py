@@ -97,7 +97,8 @@ def serve(
         typer.Option(rich_help_panel=_ASR, help="Where ids come from.", show_default="modelscope"),
     ] = None,
     agent: Annotated[
-        Agent | None, typer.Option(help="Who speaks in sessions that do not choose.", show_default="none")
+        Agent | None,
+        typer.Option(help="Who speaks in sessions that do not choose (docs/agents.md).", show_default="none"),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")
@@ -107,7 +108,8 @@ def serve(
 ) -> None:
     """Run the service, with the web page at / and the socket at /v1/realtime.
 
-    Settings come from these options, then DUPLEX_* in the environment, then the file.
+    Settings come from these options, then DUPLEX_* in the environment, then the file;
+    docs/settings.md has all of them.
     """
     if workers > 1:
         fail("this version runs one process: start several on ports of their own, behind a proxy", code=2)

@@ -71,3 +71,16 @@ def test_a_certificate_without_a_key_is_refused(tmp_path: Path):
 
 def test_the_token_does_not_show():
     assert "secret" not in repr(Settings(token="secret"))
+
+
+def test_every_setting_is_in_the_docs_with_its_default():
+    rows: dict[str, str] = {}
+    for line in (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8").splitlines():
+        if line.startswith("| `"):
+            names, default = line.split("|")[1:3]
+            rows |= {name.strip(" `"): default.strip(" `") for name in names.split(",")}
+    assert set(rows) == set(Settings.model_fields)
+    for name, default in rows.items():
+        kept = Settings.model_fields[name].default
+        assert not default or default == str(kept), name
+        assert default or kept is None or kept == () or name == "agent_instructions", name
