@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 from client.wire import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1 << 20
-PING_S = 10.0  # a peer that has not answered a ping after as long again is gone
+PING_S, PONG_S = 5.0, 15.0  # together well below the time for which a server keeps a lost session
 
 
 class DuplexError(Exception):
@@ -81,7 +81,7 @@ class Address:
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=self.timeout_s,
                 ping_interval=PING_S,
-                ping_timeout=PING_S,
+                ping_timeout=PONG_S,
                 proxy=None if local else True,
             )
         except (InvalidHandshake, InvalidURI, ValueError, OSError) as error:

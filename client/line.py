@@ -144,6 +144,9 @@ class Line:
             end = DuplexError(f"the server sent something unreadable: {error}")
         except DuplexError as error:
             end = error
+        except Exception as error:  # of a callback: whoever iterates must hear of it
+            end = DuplexError(f"a callback failed: {error!r}")
+            end.__cause__ = error
         self._up, self._end = False, end or DuplexError("the server ended the session")
         self._news.set()
         await self._on_end(end)
@@ -171,6 +174,8 @@ class Line:
             self._on_audio(unpack(message))
             return
         event = json.loads(message)
+        if not isinstance(event, dict) or "type" not in event:
+            raise ValueError("an event without a type")
         if event["type"] == "duplex.ack":
             self._unacked.acknowledge(event["next_seq"])
             self._news.set()

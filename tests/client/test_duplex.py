@@ -211,7 +211,7 @@ async def test_a_close_code_is_told():
             await client.send(np.zeros(320, np.int16), np.zeros(320, np.int16))
 
 
-@pytest.mark.parametrize("message", ["no json", b"short", b"\x11\x02" + bytes(30)])
+@pytest.mark.parametrize("message", ["no json", "[1]", "{}", b"short", b"\x11\x02" + bytes(30)])
 async def test_an_unreadable_message_ends_the_session(message):
     async def handler(socket):
         await greet(socket)
@@ -222,6 +222,22 @@ async def test_an_unreadable_message_ends_the_session(message):
         with pytest.raises(DuplexError, match="unreadable"):
             async for _ in client:
                 pass
+
+
+async def test_a_callback_that_fails_is_told_to_who_iterates():
+    async def handler(socket):
+        await greet(socket)
+        await socket.send(pack(Frame(Kind.CLEANED, 0, np.zeros((320, 2), np.int16), 0, 0)))
+        await socket.wait_closed()
+
+    def fail(_start, _audio):
+        raise RuntimeError("disk full")
+
+    async with recording(handler) as url, DuplexClient(url, on_cleaned=fail) as client:
+        with pytest.raises(DuplexError, match="disk full") as caught:
+            async for _ in client:
+                pass
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 async def test_an_error_in_the_answer_is_a_refusal():
