@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from client.wire import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1 << 20
 PING_S, PONG_S = 5.0, 15.0  # together well below the time for which a server keeps a lost session
+_RETRY_AFTER = re.compile(r"retry_after=(\d+)")
 
 
 class DuplexError(Exception):
@@ -22,10 +24,11 @@ class DuplexError(Exception):
 
 
 class RefusedError(DuplexError):
-    """The service answered the handshake with an HTTP error.
+    """The service does not let a session begin.
 
     Attributes:
-        status: 401 (token), 403 (origin), 503 (loading, full or stopping), or what a proxy says.
+        status: Of HTTP: 401 (token), 403 (origin), 503 (loading or stopping), or what a proxy says; or the
+            close code 4429 (full, or at its capacity).
         retry_after: Seconds after which another try makes sense; None if the service did not say.
     """
 
@@ -132,9 +135,14 @@ class Address:
         )
 
 
-def closed(error: ConnectionClosed) -> ClosedError:
+def closed(error: ConnectionClosed) -> ClosedError | RefusedError:
     """Say why a connection is over."""
     if error.rcvd is None:
         return ClosedError("the connection was lost", None)
     code, reason = error.rcvd.code, error.rcvd.reason
+    if code in (1013, 4429) and (wait := _RETRY_AFTER.search(reason)):
+        why, seconds = reason[: wait.start()].rstrip("; "), wait[1]
+        return RefusedError(
+            f"the server takes no session now: {why}; try again in {seconds} s", code, float(seconds)
+        )
     return ClosedError(f"the server closed the session: {code} {reason}".rstrip(), code)

@@ -19,6 +19,7 @@ from client.unacked import Message, Unacked
 from client.wire import Frame, Kind, Numbering, pack, unpack
 
 RETRY_S = (0, 0.25, 0.5, 1, 2, 4)  # the last one again and again
+FULL = (503, 1013, 4429)  # of a service that may let us in later
 RESUMABLE = (None, 1001, 1005, 1006)  # the close codes after which the server still has the session
 STALL_S = 20.0  # without an acknowledgement
 
@@ -155,7 +156,7 @@ class Line:
         """Receive from one socket; return why it was lost if the session can be resumed.
 
         Raises:
-            ClosedError: If it cannot.
+            DuplexError: If it cannot.
             ValueError: If the server sends what nobody can read.
         """
         try:
@@ -163,6 +164,8 @@ class Line:
                 await self._receive(socket, await socket.recv())
         except ConnectionClosed as error:
             reason = closed(error)
+            if isinstance(reason, RefusedError):
+                raise reason from error
             if reason.code == 1000:
                 return None
             if reason.code in RESUMABLE and self._kept_s:
@@ -179,12 +182,28 @@ class Line:
         if event["type"] == "duplex.ack":
             self._unacked.acknowledge(event["next_seq"])
             self._news.set()
-        elif not self._up and event["type"] == "session.created":
-            await self._ask_for_the_session(socket)
-            return
         elif event["type"] == "session.updated" and event["session"].get("resumed"):
             await self._replay(socket, event["session"]["next_seq"])
         await self._on_event(event)
+
+    async def _come_back(self) -> ClientConnection:
+        """Connect, and ask for the session.
+
+        Raises:
+            RefusedError: If the service refuses.
+            DuplexError: If there is none, or it goes away again.
+        """
+        socket = await self._address.open()
+        try:
+            async with asyncio.timeout(self._address.timeout_s):
+                await socket.recv()  # the description of a session that gives way to ours
+                await self._ask_for_the_session(socket)
+        except ConnectionClosed as error:
+            raise closed(error) from error
+        except TimeoutError:
+            await socket.close()
+            raise DuplexError(f"{self._address.url} accepted the connection and says nothing") from None
+        return socket
 
     async def _ask_for_the_session(self, socket: ClientConnection) -> None:
         request = {
@@ -213,9 +232,9 @@ class Line:
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
             try:
-                return await self._address.open()
+                return await self._come_back()
             except RefusedError as error:
-                if error.status != 503:
+                if error.status not in FULL:
                     raise
                 why = str(error)
             except DuplexError as error:

@@ -18,11 +18,25 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is not accepted."""
+    """Why a connection is not accepted.
+
+    Attributes:
+        status: HTTP status of the answer; or a `CloseCode`, where the WebSocket is accepted and closed at
+            once, for a browser shows its page neither the status nor the headers of a failed handshake.
+        reason: In words, for the peer.
+        retry_after_s: When another try makes sense.
+    """
 
     status: int
     reason: str
     retry_after_s: int | None = None
+
+    @property
+    def close_reason(self) -> str:
+        """The same for a close frame."""
+        return (
+            self.reason if self.retry_after_s is None else f"{self.reason}; retry_after={self.retry_after_s}"
+        )
 
 
 class LoadMeter:

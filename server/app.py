@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Response, WebSocket
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.websockets import WebSocketDisconnect
 
 from server.admission import Refusal, check_origin, check_token
 from server.connection import Connection
@@ -22,6 +23,7 @@ from server.service import LoadModels, Service
 from server.settings import Settings
 
 PROTOCOL_VERSION = 1
+_FIRST_CLOSE_CODE = 1000
 SUBPROTOCOLS = ("duplex.v1", "realtime")
 PING_S, PONG_S = 10.0, 20.0
 SEND_BUFFER_BYTES = 1 << 17  # two seconds of cleaned audio
@@ -158,11 +160,9 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         admitted = _admit(service, websocket)
         if isinstance(admitted, Refusal):
             service.metrics.refused.labels(str(admitted.status)).inc()
-            await websocket.send_denial_response(_denial(admitted))
+            await _refuse(websocket, admitted)
             return
-        offered: list[str] = websocket.scope["subprotocols"]
-        chosen = next((name for name in SUBPROTOCOLS if name in offered), None)
-        code = await Connection(websocket, admitted, service.settings).run(chosen)
+        code = await Connection(websocket, admitted, service.settings).run(_chosen(websocket))
         service.metrics.closed.labels(str(code)).inc()
 
     @app.websocket("/{path:path}")
@@ -178,6 +178,20 @@ def _admit(service: Service, websocket: WebSocket) -> Refusal | Registry:
         or check_token(token, websocket.headers, websocket.url.query)
         or service.admit()
     )
+
+
+async def _refuse(websocket: WebSocket, refusal: Refusal) -> None:
+    if refusal.status < _FIRST_CLOSE_CODE:
+        await websocket.send_denial_response(_denial(refusal))
+        return
+    with suppress(WebSocketDisconnect, RuntimeError):  # it may have gone already
+        await websocket.accept(subprotocol=_chosen(websocket))
+        await websocket.close(refusal.status, refusal.close_reason)
+
+
+def _chosen(websocket: WebSocket) -> str | None:
+    offered: list[str] = websocket.scope["subprotocols"]
+    return next((name for name in SUBPROTOCOLS if name in offered), None)
 
 
 def _denial(refusal: Refusal) -> Response:

@@ -13,6 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.errors import CloseCode, ProtocolError
 from server.events import (
+    ErrorBody,
+    ErrorEvent,
     Ping,
     Pong,
     Resume,
@@ -21,7 +23,7 @@ from server.events import (
     SessionUpdate,
     SessionUpdated,
 )
-from server.inbox import Message
+from server.inbox import FULL_MS, WARN_QUEUED_MS, Message
 from server.outbox import Close, Moved
 from server.pace import Pace
 from server.protocol import AudioFrame, ServerProtocol, encode_event, error_event
@@ -30,6 +32,7 @@ from server.settings import Settings
 
 CATCH_UP_S = 2.0
 WATCH_S = 0.25
+WARN_EVERY_S = 5.0
 CLOSE_S = 1.0
 MAX_ERRORS = 100  # a peer that makes so many mistakes is broken; answering only costs the others time
 
@@ -71,6 +74,7 @@ class Connection:
         self._replaced = asyncio.Event()
         self._opened_at = self._heard_at = perf_counter()
         self._behind_since: float | None = None
+        self._warned_at: float | None = None
         self._errors = 0
         self._sent = 0
 
@@ -155,6 +159,7 @@ class Connection:
             frame = self._protocol.receive_binary(data)
             self._check_pace(frame)
             self._submit(frame)
+            self._warn_of_queue()
             return
         event = self._protocol.receive_text(message["text"])
         match event:
@@ -191,6 +196,18 @@ class Connection:
         elif self._heard_at - self._behind_since > CATCH_UP_S:
             raise _Closing(CloseCode.TOO_FAST, f"more than {self._patience_s:g} s behind real time")
 
+    def _warn_of_queue(self) -> None:
+        """Tell a live client that its audio waits; who sends a file fills the queue on purpose."""
+        queued_ms = self._session.lane.inbox.queued_ms
+        if queued_ms < WARN_QUEUED_MS or not self._pace.steady:
+            return
+        if self._warned_at is not None and self._heard_at - self._warned_at < WARN_EVERY_S:
+            return
+        self._warned_at = self._heard_at
+        self._registry.metrics.queue_warnings.inc()
+        message = f"{queued_ms:.0f} ms of audio wait to be processed; {FULL_MS:.0f} ms are the most"
+        self._session.deliver([ErrorEvent(error=ErrorBody(type="warning", code="behind", message=message))])
+
     def _resume(self, request: Resume) -> None:
         fresh = self._session
         if fresh.entered:
@@ -203,6 +220,7 @@ class Connection:
         earlier.attach(self._displace)
         self._session = earlier
         self._protocol.rate = earlier.config.rate
+        self._warned_at = self._heard_at  # what is replayed comes at once, and may wait
         earlier.deliver([SessionUpdated(session=earlier.describe(resumed=True))])
         fresh.deliver([Moved()])
 

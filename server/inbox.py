@@ -20,6 +20,7 @@ from server.protocol import AudioFrame
 from server.session_config import SessionInfo
 
 FULL_MS = 500.0
+WARN_QUEUED_MS = 200.0
 FULL_MESSAGES = 256
 
 Message = (

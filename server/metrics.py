@@ -25,7 +25,7 @@ class Metrics:
         )
         self.refused = Counter(
             "duplex_connections_refused",
-            "Connections refused before accept, by HTTP status",
+            "Connections refused, by HTTP status or close code",
             ["status"],
             registry=self.registry,
         )
@@ -33,6 +33,9 @@ class Metrics:
         self.gaps = Counter("duplex_gap_seconds", "Audio that never came", registry=self.registry)
         self.bad_messages = Counter(
             "duplex_bad_messages", "Messages answered with an error or a close", registry=self.registry
+        )
+        self.queue_warnings = Counter(
+            "duplex_queue_warnings", "Live clients told that their audio waits", registry=self.registry
         )
         self.failures = Counter(
             "duplex_session_failures", "Sessions ended by an internal error", registry=self.registry

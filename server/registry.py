@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from server.admission import RETRY_AFTER_S, Refusal
 from server.engine import Engine
+from server.errors import CloseCode
 from server.events import Draining
 from server.metrics import Metrics
 from server.outbox import Close
@@ -42,11 +43,12 @@ class Registry:
         if self.draining:
             return Refusal(503, "the server is stopping", RETRY_AFTER_S)
         if len(self._connected) >= self._settings.max_sessions:
-            return Refusal(503, f"all {self._settings.max_sessions} sessions are taken", RETRY_AFTER_S)
+            taken = f"all {self._settings.max_sessions} sessions are taken"
+            return Refusal(CloseCode.TOO_FAST, taken, RETRY_AFTER_S)
         # Alone on the machine it is let in whatever was measured: only a live session measures anew.
         others = len(self._connected)
         if others and self._engine.meter.load(others + 1) > self._settings.max_load:
-            return Refusal(503, "the server is at its capacity", RETRY_AFTER_S)
+            return Refusal(CloseCode.TOO_FAST, "the server is at its capacity", RETRY_AFTER_S)
         return None
 
     def open(self) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -41,6 +42,14 @@ class RunningServer:
 
     def metrics(self) -> str:
         return self.service.metrics.exposition().decode()
+
+    async def shows(self, line: str) -> None:
+        """Wait until the metrics have a line that begins with this."""
+        for _ in range(2000):
+            if f"\n{line}" in self.metrics():
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail(f"the metrics never say {line}")
 
     def start(self) -> None:
         self._thread.start()

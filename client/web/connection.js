@@ -89,7 +89,8 @@ export class Connection {
     this.socket.close(code);
   }
 
-  #closed(code, reason) {
+  #closed(closeCode, reason) {
+    const code = reason.includes("retry_after=") ? 1013 : closeCode; // 4429 says two things
     this.ready = false;
     this.lostAt ??= performance.now();
     const late = performance.now() - this.lostAt > GIVE_UP_MS;

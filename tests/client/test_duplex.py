@@ -307,6 +307,17 @@ async def test_an_address_that_is_none(url, options, said):
             pass
 
 
+async def test_so_does_one_that_closes_at_once():
+    async def handler(socket):
+        await socket.close(4429, "all 4 sessions are taken; retry_after=7")
+
+    async with peer(handler) as url:
+        with pytest.raises(RefusedError, match=r"all 4 sessions are taken; try again in 7 s") as refused:
+            async with DuplexClient(url):
+                pass
+    assert (refused.value.status, refused.value.retry_after) == (4429, 7)
+
+
 async def test_a_client_out_of_its_context_says_so():
     with pytest.raises(DuplexError, match="not connected"):
         await DuplexClient("ws://127.0.0.1:9/").commit()

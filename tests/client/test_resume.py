@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect
 
 from client.duplex import ClosedError, DuplexClient
 from client.recording import shipped
@@ -90,6 +91,22 @@ async def test_events_keep_their_place_among_the_frames(server):
             heard_ms += [event["at_ms"]] if event["type"] == "duplex.aec.stats" else []
     assert client.connected is False
     assert heard_ms[-1] == pytest.approx(2000, abs=40)
+
+
+async def test_a_place_is_waited_for_while_the_server_is_full(start_server):
+    server = start_server(max_sessions=1)
+    audio = np.zeros(RATE, np.int16)
+    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
+        await client.send(audio, audio)
+        cable.cut(refusals=1000)
+        await server.shows("duplex_sessions_kept 1.0")
+        async with connect(server.url, proxy=None):  # takes no slot, for it says nothing, but a place
+            cable.refusals = 0
+            await server.shows('duplex_connections_refused_total{status="4429"}')
+        async for event in client:
+            if event["type"] == "session.updated":
+                break
+        assert event["session"]["resumed"]
 
 
 async def test_a_server_that_keeps_no_sessions_is_not_asked_again(start_server):

@@ -1,13 +1,17 @@
 """What ends a connection, where the order in which its tasks see it must not matter."""
 
 import asyncio
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from client.wire import Frame, Kind, pack
 from server.connection import Connection
 from server.lane import Lane
+from server.metrics import Metrics
 from server.session import Session
 from server.session_config import Backends, Limits
 from server.settings import Settings
@@ -18,6 +22,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self.fate: str | None = None
+        self.metrics = Metrics()
+
+    def enter(self, session: Session) -> None:
+        session.entered = True
 
     def open(self) -> Session:
         backends = Backends(asr="none", vad="none", turn="none", aec="none")
@@ -76,3 +84,49 @@ async def test_the_close_code_counts_though_sending_fails_first(
 
     assert await connection.run(None) == seen
     assert sessions.fate == fate
+
+
+class Line:
+    """A socket on which frames come all at once; what is sent is kept."""
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self._frames = iter(frames)
+        self.sent: list[dict[str, Any]] = []
+
+    async def accept(self, subprotocol: str | None = None) -> None:
+        pass
+
+    async def send_text(self, text: str) -> None:
+        self.sent.append(json.loads(text))
+
+    async def receive(self) -> dict[str, Any]:
+        for frame in self._frames:
+            return {"type": "websocket.receive", "bytes": frame}
+        for _ in range(20):  # until long after the writer had its turn
+            await asyncio.sleep(0)
+        return {"type": "websocket.disconnect", "code": 1000}
+
+
+def frames(count: int, ms_each: int) -> list[bytes]:
+    audio = np.zeros((480, 2), np.int16)
+    return [pack(Frame(Kind.MIC_REF, n, audio, 480 * n, 480 * n, ms=ms_each * n)) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("ms_each", "count", "warnings"),
+    [
+        pytest.param(20, 9, 0, id="a live client, 180 ms"),
+        pytest.param(20, 24, 1, id="a live client, 480 ms: told once"),
+        pytest.param(0, 24, 0, id="a file at full speed fills the queue on purpose"),
+    ],
+)
+async def test_a_live_client_is_told_when_its_audio_waits(ms_each: int, count: int, warnings: int):
+    line, sessions = Line(frames(count, ms_each)), Sessions()
+    connection = Connection(line, sessions, Settings())  # type: ignore[arg-type]
+
+    await connection.run(None)
+
+    told = [event["error"] for event in line.sent if event["type"] == "error"]
+    assert [(error["type"], error["code"]) for error in told] == [("warning", "behind")] * warnings
+    assert all(error["message"].startswith("200 ms") for error in told)
+    assert f"duplex_queue_warnings_total {float(warnings)}" in sessions.metrics.exposition().decode()
