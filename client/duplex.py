@@ -116,7 +116,7 @@ class DuplexClient:
         self._events: asyncio.Queue[Event | DuplexError | None] = asyncio.Queue(QUEUED_EVENTS)
         address = Address(url, token, ca, timeout_s)
         self._turns = Turns()
-        self._finishing = self._committed = False
+        self._finishing = self._heard_all = False
         self._line = Line(address, rate, self._take_event, self._take_audio, self._take_end)
 
     @property
@@ -203,8 +203,10 @@ class DuplexClient:
         late = np.zeros(self.session["latency_samples"] * self.rate // 16_000, np.int16)
         await self.send(late, late)
         await self.flush()
-        self._finishing = True
         await self.commit()
+        self._finishing = True
+        # Its answer comes behind all that the audio before it brings about, turns that are yet to begin too.
+        await self.update_session({})
 
     async def update_session(self, session: Event) -> None:
         """Change the session; the keys are those of `session.update`."""
@@ -294,9 +296,11 @@ class DuplexClient:
             self.progress.set()
         self.agent.hear(event)
         self._turns.take(event)
-        await self._events.put(event)
-        self._committed |= self._finishing and _answers_commit(event)
-        if self._committed and not self._turns.open:
+        if self._finishing and _answers_update(event):
+            self._heard_all = True
+        else:
+            await self._events.put(event)
+        if self._heard_all and not self._turns.open:
             await self._events.put(None)
 
     async def _take_end(self, error: DuplexError | None) -> None:
@@ -304,9 +308,8 @@ class DuplexClient:
         await self._events.put(error)
 
 
-def _answers_commit(event: Event) -> bool:
-    empty = event["type"] == "error" and event["error"].get("code") == "input_audio_buffer_commit_empty"
-    return empty or event["type"] == "input_audio_buffer.committed"
+def _answers_update(event: Event) -> bool:
+    return event["type"] == "session.updated" and not event["session"].get("resumed")
 
 
 def _default_session(rate: int, cleaned_audio: bool) -> Event:

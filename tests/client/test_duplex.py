@@ -321,3 +321,33 @@ async def test_so_does_one_that_closes_at_once():
 async def test_a_client_out_of_its_context_says_so():
     with pytest.raises(DuplexError, match="not connected"):
         await DuplexClient("ws://127.0.0.1:9/").commit()
+
+
+async def test_what_is_finished_ends_with_the_turns_that_were_still_to_come():
+    """A turn that ends by itself is no answer to the commit: another may begin in what is on its way."""
+
+    def turn(item):
+        about = {"item_id": item}
+        return [
+            {"type": f"input_audio_buffer.{kind}", **about} for kind in ("speech_started", "speech_stopped")
+        ]
+
+    async def handler(socket):
+        await greet(socket)
+        async for message in socket:
+            if isinstance(message, bytes):
+                continue
+            event = json.loads(message)
+            if event["type"] == "session.update":
+                for told in (*turn("item_2"), UPDATED):
+                    await socket.send(json.dumps(told))
+                continue
+            for told in (*turn("item_1"), {"type": "input_audio_buffer.committed", "item_id": "item_1"}):
+                await socket.send(json.dumps(told))
+
+    async with recording(handler) as url, DuplexClient(url) as client:
+        client.session = {**client.session, "latency_samples": 320}
+        await client.finish()
+        heard = [(event["type"].split(".")[1], event.get("item_id")) async for event in client]
+    assert heard[-1] == ("speech_stopped", "item_2")
+    assert ("updated", None) not in heard, "the client's own question is not the caller's to read"
