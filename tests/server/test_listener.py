@@ -278,6 +278,20 @@ class TestPlayback:
         assert {event.item_id for event in session.of(BargeIn)} == {started.item_id}
         assert len(session.of(TranscriptionCompleted)) == 1
 
+    def test_the_first_syllable_is_kept_over_the_agent_too(
+        self, turns: TurnService, service: RecognitionService, keeper: Keeper
+    ):
+        session = Session(turns, service)
+        said = 0.3 * speech("tea")
+        near = np.concatenate([silence(4), said, silence(2)])
+        session.hear(near, self.agent(len(near) / RATE), leak=0.003)
+        session.settle()
+        onset = 4 * RATE + int(np.argmax(np.abs(said) > 0.01))
+        start = round(session.of(SpeechStarted)[0].audio_start_ms * 16)
+        assert start < onset
+        syllable = slice(onset - start, onset - start + RATE // 4)
+        np.testing.assert_allclose(keeper.heard[0][syllable], near[start:][syllable], atol=0.003)
+
     def test_the_client_knows_better_whether_it_plays(self, turns: TurnService):
         session = Session(turns, None)
         session.listener.playback(True)
