@@ -61,7 +61,7 @@ async def test_a_person_interrupts_the_narrator(url: str):
 
 async def test_the_narrator_goes_on_after_a_false_interruption(url: str):
     murmur = person(11)
-    murmur[: 8 * RATE] = murmur[round(8.4 * RATE) :] = 0
+    murmur[: 8 * RATE] = murmur[round(8.3 * RATE) :] = 0
     result = await talk_with_agent(url, murmur, "narrator", speed="max", tail_s=1)
     stages = [event["stage"] for event in of(result, "duplex.barge_in")]
     assert stages == ["duck"]

@@ -111,12 +111,13 @@ def tick_until_idle(engine: Engine) -> int:
 
 
 def conversation(seed: int, seconds: float = 1.5) -> tuple[Int16, Int16]:
-    """Noise in bursts from the far end, its echo 60 ms later, and some near end."""
+    """Noise in bursts from the far end, its echo 60 ms later, and a buzz of another pitch for each seed."""
     rng = np.random.default_rng(seed)
     n = round(16_000 * seconds)
     bursts = np.repeat(rng.uniform(0, 1, n // 1600 + 1), 1600)[:n]
     ref = 3000 * bursts * rng.standard_normal(n)
-    mic = 0.5 * np.roll(ref, 960) + 100 * rng.standard_normal(n)
+    buzz = (np.arange(n) * (140 + 30 * seed) / 16_000) % 1 - 0.5
+    mic = 0.5 * np.roll(ref, 960) + 1200 * buzz + 100 * rng.standard_normal(n)
     return mic.astype(np.int16), ref.astype(np.int16)
 
 
