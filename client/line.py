@@ -52,6 +52,7 @@ class Line:
         self._unacked = Unacked(rate)
         self._news = asyncio.Event()  # an acknowledgement, or the end
         self._turn = asyncio.Lock()  # of who sends: numbers and bytes leave in one order
+        self._last_event: str | None = None  # that came
         self._up = False
         self._end: DuplexError | None = None
         self._socket: ClientConnection | None = None
@@ -184,6 +185,7 @@ class Line:
             self._news.set()
         elif event["type"] == "session.updated" and event["session"].get("resumed"):
             await self._replay(socket, event["session"]["next_seq"])
+        self._last_event = event.get("event_id")
         await self._on_event(event)
 
     async def _come_back(self) -> ClientConnection:
@@ -211,6 +213,7 @@ class Line:
             "session": self.session["id"],
             "token": self.session["resume_token"],
             "next_seq": self._unacked.first(self.numbering.next_seq),
+            **({"last_event_id": self._last_event} if self._last_event else {}),
         }
         await socket.send(json.dumps(request))
 

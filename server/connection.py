@@ -28,6 +28,7 @@ from server.outbox import Close, Moved
 from server.pace import Pace
 from server.protocol import AudioFrame, ServerProtocol, encode_event, error_event
 from server.registry import Registry
+from server.sent import Sent, event_id
 from server.settings import Settings
 
 CATCH_UP_S = 2.0
@@ -76,7 +77,6 @@ class Connection:
         self._behind_since: float | None = None
         self._warned_at: float | None = None
         self._errors = 0
-        self._sent = 0
 
     async def run(self, subprotocol: str | None) -> int:
         """Accept, and serve until either side ends it; return the close code."""
@@ -221,6 +221,8 @@ class Connection:
         self._session = earlier
         self._protocol.rate = earlier.config.rate
         self._warned_at = self._heard_at  # what is replayed comes at once, and may wait
+        for missed in reversed(earlier.sent.take_after(request.last_event_id)):
+            earlier.outbox.put_back(missed)
         earlier.deliver([SessionUpdated(session=earlier.describe(resumed=True))])
         fresh.deliver([Moved()])
 
@@ -268,7 +270,7 @@ class Connection:
                 continue
             try:
                 async with asyncio.timeout(self._patience_s):
-                    await self._send(item)
+                    await self._send(item, session.sent)
             except TimeoutError:
                 raise _Closing(
                     CloseCode.TOO_FAST, f"the peer reads nothing for {self._patience_s:g} s"
@@ -280,12 +282,13 @@ class Connection:
                 session.outbox.put_back(item)
                 raise
 
-    async def _send(self, item: ServerEvent | bytes) -> None:
+    async def _send(self, item: ServerEvent | bytes, sent: Sent) -> None:
         if isinstance(item, bytes):
             await self._socket.send_bytes(item)
             return
-        self._sent += 1
-        await self._socket.send_text(encode_event(item, f"event_{self._sent}"))
+        number = sent.number + 1
+        await self._socket.send_text(encode_event(item, event_id(number)))
+        sent.add(number, item)
 
     async def _watch(self) -> None:
         """Look at the clock: is the peer idle, or here for too long? Returns once it is replaced."""

@@ -74,12 +74,16 @@ class Playback(_FromClient):
 
 
 class Resume(_FromClient):
-    """Take up a dropped session; `next_seq` is the first frame that the client can replay."""
+    """Take up a dropped session; `next_seq` is the first frame that the client can replay.
+
+    What was sent after `last_event_id`, the last that the client has, is sent again.
+    """
 
     type: Literal["duplex.resume"] = "duplex.resume"
     session: Id
     token: Id
     next_seq: int = Field(ge=0, le=0xFFFF_FFFF)
+    last_event_id: Id | None = None
 
 
 class Ping(_FromClient):

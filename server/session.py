@@ -14,6 +14,7 @@ from server.inbox import Arrival, Message
 from server.lane import Lane
 from server.outbox import Close, Item, Outbox
 from server.protocol import AudioFrame
+from server.sent import Sent
 from server.session_config import Backends, Limits, SessionConfig, SessionInfo, update_session
 
 _SEQ_WRAP = 1 << 32
@@ -30,6 +31,7 @@ class Session:
         config: The settings that hold for what is read from now on.
         lane: The engine's side.
         outbox: What waits for the peer.
+        sent: What the peer was told last.
         room: Set whenever a queue has become shorter.
         next_seq: Number of the first audio frame that has not come.
         entered: The session has, or will have at the next tick, a slot of the engine.
@@ -59,6 +61,7 @@ class Session:
         self.config: SessionConfig = lane.config
         self.lane = lane
         self.outbox = Outbox()
+        self.sent = Sent()
         self.room = Event()
         self.next_seq = 0
         self.entered = False

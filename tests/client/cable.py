@@ -11,6 +11,7 @@ class Cable:
     Attributes:
         refusals: So many of the next connections are cut at once.
         tries: Connections that were asked for.
+        deaf: What the server sends is lost.
     """
 
     def __init__(self, url):
@@ -19,6 +20,8 @@ class Cable:
         self._tasks = set()
         self.refusals = 0
         self.tries = 0
+        self.deaf = False
+        self._swallowed, self._news = b"", asyncio.Event()
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -33,10 +36,15 @@ class Cable:
 
     def cut(self, refusals=0):
         """Break all connections in both directions, without a word; what is on its way is lost."""
-        self.refusals = refusals
+        self.refusals, self.deaf = refusals, False
         for writer in self._open:
             writer.transport.abort()
         self._open.clear()
+
+    async def swallows(self, what):
+        while what not in self._swallowed:
+            self._news.clear()
+            await self._news.wait()
 
     async def _serve(self, reader, writer):
         self.tries += 1
@@ -48,15 +56,18 @@ class Cable:
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._open += [writer, back]
         try:
-            await asyncio.gather(_carry(reader, back), _carry(there, writer))
+            await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
         finally:
             writer.transport.abort()
             back.transport.abort()
 
-
-async def _carry(reader, writer):
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+    async def _carry(self, reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if self.deaf and writer not in self._open[1::2]:
+                    self._swallowed += data
+                    self._news.set()
+                    continue
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()

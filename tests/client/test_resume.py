@@ -109,6 +109,37 @@ async def test_a_place_is_waited_for_while_the_server_is_full(start_server):
         assert event["session"]["resumed"]
 
 
+async def test_events_that_the_network_lost_come_again_and_only_those(server):
+    session = {"audio": {"input": {"turn_detection": None}}}
+    audio = np.zeros(RATE, np.int16)
+    async with Cable(server.url) as cable, DuplexClient(cable.url, session=session) as client:
+        committed = []
+        await client.send(audio, audio)
+        await client.commit()
+        events = aiter(client)
+        while not committed:
+            event = await anext(events)
+            committed += [event["item_id"]] if event["type"].endswith("committed") else []
+        cable.deaf = True
+        await client.send(audio, audio)
+        await client.commit()
+        await client.send(audio[:320], audio[:320])  # now it can be known that the commit has arrived
+        async with asyncio.timeout(30):
+            await cable.swallows(b"buffer.committed")
+        cable.cut()
+        await client.send(audio, audio)
+        await client.finish()
+        ids, seen = [], []
+        async for event in events:
+            seen.append(event["type"])
+            committed += [event["item_id"]] if event["type"].endswith("committed") else []
+            ids += [int(event["event_id"].removeprefix("event_"))] if "event_id" in event else []
+    assert len(set(committed)) == 3
+    assert seen.index("input_audio_buffer.committed") < seen.index("session.updated")
+    assert ids == sorted(set(ids))
+    assert "error" not in seen
+
+
 async def test_a_server_that_keeps_no_sessions_is_not_asked_again(start_server):
     server = start_server(resume_s=0)
     async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
