@@ -20,7 +20,7 @@ TAPS = 20  # frames of look-back, the present one among them
 
 Weights = Mapping[str, NDArray[np.float32]]
 State = list[Samples]
-"""For each layer what earlier frames add to frames to come, `(S, taps - 1, hidden)`."""
+"""For each layer the projections of earlier frames, newest first, `(S, taps - 1, hidden)`."""
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "norm.mean": (FEATURES,),
@@ -83,13 +83,12 @@ class Suppressor:
         return masks[:, :BINS], masks[:, BINS:], after
 
     def _layer(self, layer: int, x: Samples, past: Samples) -> tuple[Samples, Samples]:
-        """One DFSMN layer `(S, hidden)`; the memory is an FIR filter in transposed form."""
+        """One DFSMN layer `(S, hidden)`; the memory is an FIR filter over its projections."""
         h = np.maximum(x @ self._expand[layer] + self._expand_bias[layer], 0)
         p = h @ self._project[layer]
         memory = self._memory[layer]  # newest first
-        after = p[:, None] * memory[1:]
-        after[:, :-1] += past[:, 1:]
-        return x + p + p * memory[0] + past[:, 0], after
+        after = np.concatenate([p[:, None], past[:, :-1]], axis=1)
+        return x + p + p * memory[0] + np.einsum("nth,th->nh", past, memory[1:]), after
 
 
 def check_weights(weights: Weights) -> None:

@@ -50,5 +50,6 @@ def log_mel(spectra: NDArray[np.complex64]) -> Samples:
         Natural logarithms of mel power, `(..., 240)`: 80 for each signal, in that order.
     """
     power = spectra.real**2 + spectra.imag**2
-    mels = np.log(power @ MEL_MATRIX + _FLOOR)
-    return mels.reshape(*mels.shape[:-2], FEATURES)
+    # One product of two matrices: NumPy would multiply each stream's own.
+    mels = np.log(power.reshape(-1, BINS) @ MEL_MATRIX + _FLOOR)
+    return mels.reshape(*power.shape[:-2], FEATURES)

@@ -25,7 +25,7 @@ _MOST_DRIFT = np.float32(0.1)  # samples a hop: 312 ppm
 _TRUST_MEMORY = np.float32(0.6)  # for each hop
 _LEAST_TRUST = np.float32(0.3)  # of the echo that is taken off: a path has to begin somewhere
 _SILENT = np.float32(1e-9)  # energy of a hop
-_OMEGA = (-2j * np.pi / N_FFT * np.arange(BINS)).astype(np.complex64)  # a delay of d is exp(d * omega)
+_OMEGA = (2 * np.pi / N_FFT * np.arange(BINS)).astype(np.float32)  # a delay of d is exp(-1j * d * omega)
 
 
 class KalmanFilter:
@@ -45,6 +45,7 @@ class KalmanFilter:
         self._path = np.zeros(shape, np.complex64)  # W
         self._variance = np.zeros(shape, np.float32)  # P
         self._history = np.zeros(shape, np.complex64)  # X, newest first
+        self._history_power = np.zeros(shape, np.float32)
         self._ref_past = np.zeros((streams, HOP), np.float32)
         self._noise = np.zeros((streams, BINS), np.float32)  # Psi
         self._levels = np.zeros((streams, 2, BINS), np.float32)  # power of mic and ref while it plays
@@ -61,13 +62,13 @@ class KalmanFilter:
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Samples]:
         """Adapt to one hop, then cancel it with the new path (`LinearFilter.process`)."""
-        x = self._push(ref, rows)  # (n, partitions, bins)
-        audible = _power(x[:, 0]).sum(axis=-1) > _AUDIBLE
+        x, x_power = self._push(ref, rows)
+        audible = x_power[:, 0].sum(axis=-1) > _AUDIBLE
         # Silence stops the clock: a drift that is a little wrong would turn the path away unseen.
-        path = self._path[rows] * np.exp(_OMEGA * (self._drift[rows] * audible)[:, None, None])
+        path = self._path[rows] * _turn(self._drift[rows] * audible)[:, None]
         predicted = _convolve(path, x)
-        error = mic - predicted
-        path = self._adapt(path, x, _block(mic), _block(error), audible, rows)
+        heard = _blocks(mic, mic - predicted)
+        path = self._adapt(path, x, x_power, heard, audible, rows)
         echo = _convolve(path, x)
         echo *= self._trust(mic, predicted, rows)[:, None]
         return mic - echo, echo
@@ -75,7 +76,8 @@ class KalmanFilter:
     def realign(self, rows: Rows, ref_past: Samples, shift: Samples | None = None) -> None:
         """Continue at another delay (`LinearFilter.realign`); the path moves along with its echo."""
         blocks = np.lib.stride_tricks.sliding_window_view(ref_past, N_FFT, axis=-1)[:, ::HOP]
-        self._history[rows] = rfft(blocks[:, ::-1])
+        history = rfft(blocks[:, ::-1])
+        self._history[rows], self._history_power[rows] = history, _power(history)
         self._ref_past[rows] = ref_past[:, -HOP:]
         self._variance[rows] = np.maximum(self._variance[rows], self._prior(rows))
         if shift is not None:
@@ -86,40 +88,59 @@ class KalmanFilter:
             if isinstance(state, np.ndarray) and state is not self._prior_shape:
                 state[slot] = 0
 
-    def _push(self, ref: Samples, rows: Rows) -> NDArray[np.complex64]:
-        block = np.concatenate([self._ref_past[rows], ref], axis=-1)
+    def _push(self, ref: Samples, rows: Rows) -> tuple[NDArray[np.complex64], Samples]:
+        """Take a hop; return the spectra of all partitions and their powers, `(n, partitions, bins)`."""
+        newest = rfft(np.concatenate([self._ref_past[rows], ref], axis=-1))[:, None]
         self._ref_past[rows] = ref
-        newest = rfft(block)[:, None]
         x = np.concatenate([newest, self._history[rows][:, :-1]], axis=1)
-        self._history[rows] = x
-        return x
+        x_power = np.concatenate([_power(newest), self._history_power[rows][:, :-1]], axis=1)
+        self._history[rows], self._history_power[rows] = x, x_power
+        return x, x_power
 
     def _adapt(
         self,
-        path: Spectrum,
-        x: Spectrum,
-        mic: Spectrum,
-        error: Spectrum,
+        path: NDArray[np.complex64],
+        x: NDArray[np.complex64],
+        x_power: Samples,
+        heard: Spectrum,
         audible: NDArray[np.bool_],
         rows: Rows,
     ) -> NDArray[np.complex64]:
-        """Update the path, `(n, partitions, bins)`, and all that is believed about it."""
-        x_power = _power(x)
-        powers = np.stack([_power(mic), x_power[:, 0], _power(error)], axis=1)
+        """Update the path, `(n, partitions, bins)`, and all that is believed about it.
+
+        Args:
+            path: Before this hop.
+            x: Spectra of the reference, `(n, partitions, bins)`.
+            x_power: Their powers.
+            heard: Spectra of mic and error, `(n, 2, bins)`.
+            audible: Streams whose reference plays, `(n,)`.
+            rows: The `n` streams.
+        """
+        error = heard[:, 1]
+        powers = np.concatenate([_power(heard), x_power[:, :1]], axis=1)
         powers = np.asarray(uniform_filter1d(powers, _NEIGHBOURS, mode="nearest"), np.float32)
-        self._learn_levels(powers[:, :2], audible, rows)
-        noise = self._learn_noise(powers[:, 2], rows)
+        self._learn_levels(powers[:, ::2], audible, rows)
+        noise = self._learn_noise(powers[:, 1], rows)
         variance = self._expect(rows)
 
-        expected = 0.5 * np.einsum("npf,npf->nf", x_power, variance)
-        step = variance / (expected + noise + _FLOOR)[:, None]  # K / X*
+        expected = np.float32(0.5) * _dot(x_power, variance)
+        scale = 1 / (expected + noise + _FLOOR)  # K = variance * scale * X*
+        # Arrays of all partitions are large: what follows writes into few of them.
+        updated = x.conj()
+        updated *= (error * scale)[:, None]
+        updated *= variance
+        updated += path
         # The constraint holds the path, not the update alone: drift would carry taps out of a block.
-        updated = _first_half_taps(path + step * x.conj() * error[:, None])
-        self._follow_drift(path, updated - path, audible, rows)
+        updated = _first_half_taps(updated)
+        self._follow_drift(path, updated, audible, rows)
         self._path[rows] = updated
         a2 = np.float32(self._config.transition**2)
-        kept = 1 - 0.5 * step * x_power  # never negative: x_power * variance <= 2 * expected
-        self._variance[rows] = a2 * kept * variance + (1 - a2) * _power(updated)
+        kept = x_power * variance
+        kept *= (-0.5 * a2 * scale)[:, None]
+        kept += a2  # a2 * (1 - K X / 2), never negative: x_power * variance <= 2 * expected
+        kept *= variance
+        kept += (1 - a2) * _power(updated)
+        self._variance[rows] = kept
         return updated
 
     def _learn_levels(self, powers: Samples, audible: NDArray[np.bool_], rows: Rows) -> None:
@@ -138,8 +159,10 @@ class KalmanFilter:
     def _expect(self, rows: Rows) -> Samples:
         """Return the variance of the path: the prior at first, and never far below it."""
         prior = self._prior(rows)
-        fresh = (self._heard[rows] <= _FRESH)[:, None, None]
-        return np.where(fresh, prior, np.maximum(self._variance[rows], _LEAST_DOUBT * prior))
+        fresh = self._heard[rows] <= _FRESH
+        variance = np.maximum(self._variance[rows], _LEAST_DOUBT * prior)
+        variance[fresh] = prior[fresh]
+        return variance
 
     def _prior(self, rows: Rows) -> Samples:
         """Return the power that the path may have, by how loud the mic is for this reference."""
@@ -159,12 +182,17 @@ class KalmanFilter:
         trust = np.clip(both[:, 0] / (both[:, 1] + _SILENT), _LEAST_TRUST, np.float32(1))
         return trust.astype(np.float32, copy=False)
 
-    def _follow_drift(self, path: Spectrum, update: Spectrum, audible: NDArray[np.bool_], rows: Rows) -> None:
+    def _follow_drift(
+        self, path: NDArray[np.complex64], updated: Spectrum, audible: NDArray[np.bool_], rows: Rows
+    ) -> None:
         """Learn the drift from the common rotation of all updates: a delay turns bins by their frequency."""
-        turned = np.einsum("npf,npf,f->n", update, path.conj(), -_OMEGA.imag).imag
-        size = np.einsum("nf,f->n", _power(path).sum(axis=1), _OMEGA.imag**2) + _FLOOR
+        parts = path.view(np.float32)
+        size = _dot(parts, parts) @ np.repeat(_OMEGA**2, 2) + _FLOOR
+        turned = path.conj()
+        turned *= updated
+        rotation = turned.sum(axis=1).imag @ _OMEGA
         gain = np.float32(self._config.drift_gain) * audible
-        drift = self._drift[rows] - gain * np.clip(turned / size, -1, 1)
+        drift = self._drift[rows] - gain * np.clip(rotation / size, -1, 1)
         self._drift[rows] = np.clip(drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
@@ -172,14 +200,33 @@ def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
     return spectrum.real**2 + spectrum.imag**2
 
 
-def _block(half: Samples) -> Spectrum:
-    """Spectrum of the newer half of a block: overlap-save knows nothing of the older one."""
-    return rfft(np.concatenate([np.zeros_like(half), half], axis=-1))
+def _dot(a: Samples, b: Samples) -> Samples:
+    """Sum the products of two arrays over the partitions, `(n, partitions, bins)` to `(n, bins)`."""
+    return np.einsum("npf,npf->nf", a, b)
 
 
-def _convolve(path: Spectrum, x: Spectrum) -> Samples:
+def _turn(delay: Samples) -> Spectrum:
+    """Return the rotation of each bin, `(n, bins)`, for a delay of so many samples, `(n,)`."""
+    # A complex exponential takes ten times as long as its two parts.
+    angle = delay[:, None] * _OMEGA
+    turn = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=turn.real)
+    np.sin(-angle, out=turn.imag)
+    return turn
+
+
+def _blocks(*halves: Samples) -> Spectrum:
+    """Spectra of newer halves of blocks, `(n, halves, bins)`: overlap-save knows nothing of older ones."""
+    n = len(halves[0])
+    blocks = np.zeros((n, len(halves), N_FFT), np.float32)
+    for block, half in zip(blocks.swapaxes(0, 1), halves, strict=True):
+        block[:, HOP:] = half
+    return rfft(blocks)
+
+
+def _convolve(path: NDArray[np.complex64], x: NDArray[np.complex64]) -> Samples:
     """Overlap-save: the half of the circular convolution that is linear."""
-    return irfft(np.einsum("npf,npf->nf", path, x), n=N_FFT)[..., HOP:]
+    return irfft((path * x).sum(axis=1), n=N_FFT)[..., HOP:]
 
 
 def _first_half_taps(gradient: NDArray[np.complex64]) -> NDArray[np.complex64]:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
+from aec_core.memory import keep_freed_memory
 from server.admission import Refusal, check_origin, check_token
 from server.connection import Connection
 from server.metrics import CONTENT_TYPE
@@ -74,6 +75,7 @@ def serve(settings: Settings, load: LoadModels = load_models) -> None:
         Exception: What kept the models from being loaded.
     """
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    keep_freed_memory()
     server = make_server(create_app(settings, load))
     with suppress(KeyboardInterrupt):
         server.run()

@@ -26,8 +26,10 @@ def bench(
     from rich.console import Console
 
     from aec_core.bench import run_bench
+    from aec_core.memory import keep_freed_memory
     from client.bench_report import tables
 
+    keep_freed_memory()  # as the service does
     console = Console()
     with console.status("timing"):
         report = run_bench(counts, seconds)
