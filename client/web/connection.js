@@ -89,8 +89,10 @@ export class Connection {
     this.socket.close(code);
   }
 
-  #closed(closeCode, reason) {
-    const code = reason.includes("retry_after=") ? 1013 : closeCode; // 4429 says two things
+  #closed(closeCode, said) {
+    const full = /;? *retry_after=\d+/; // 4429 says two things
+    const code = full.test(said) ? 1013 : closeCode;
+    const reason = said.replace(full, "");
     this.ready = false;
     this.lostAt ??= performance.now();
     const late = performance.now() - this.lostAt > GIVE_UP_MS;

@@ -144,6 +144,15 @@ test("what another try cannot mend ends it, and so does a first connection that 
   assert.match(log.at(-1), /was lost/);
 });
 
+test("a service that is full says so, and does not say that this device is slow", () => {
+  new Connection(new URL("http://localhost/"), 16000, "none", handlers);
+  sockets[0].lose(4429, "all 1 sessions are taken; retry_after=5");
+  assert.match(log.at(-1), /is full.*all 1 sessions are taken$/);
+  begun(1);
+  sockets[1].lose(4429, "more than 5 s behind real time");
+  assert.match(log.at(-1), /too late/);
+});
+
 test("a slow network loses whole frames, and the clock shows it", () => {
   const connection = begun(1);
   sockets[0].bufferedAmount = 40000;

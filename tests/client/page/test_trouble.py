@@ -128,7 +128,7 @@ def test_service_that_is_gone_or_full_is_said(page, open_page):
     other = page.context.new_page()
     other.goto(server.http)
     element(other, "start").click()
-    expect(element(other, "alert")).to_contain_text("it is full", timeout=SLOWLY)
+    expect(element(other, "alert")).to_contain_text("The service is full", timeout=SLOWLY)
     other.close()
     element(page, "stop").click()
     eventually(page, "status", "Stopped")
