@@ -24,6 +24,7 @@ settings.load_profile("any-machine")
 if TYPE_CHECKING:  # a test of the core must not need the server
     from server.app import DrainingServer
     from server.service import LoadModels, Service
+    from server.session import Session
 
 
 class RunningServer:
@@ -42,6 +43,11 @@ class RunningServer:
 
     def metrics(self) -> str:
         return self.service.metrics.exposition().decode()
+
+    def sessions(self) -> list[Session]:
+        """Return those that are connected."""
+        registry = self.service.registry
+        return list(registry._connected.values()) if registry else []
 
     async def shows(self, line: str) -> None:
         """Wait until the metrics have a line that begins with this."""
