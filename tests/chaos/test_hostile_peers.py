@@ -45,7 +45,7 @@ class Neighbour:
             await self._socket.send(pack(frame))
             self._said.append(audio[:, 0])
             self._seq += 1
-        while len(self._heard) < self._seq:
+        while len(self._heard) < self._seq - 1:  # the canceller keeps one frame back
             message = await asyncio.wait_for(self._socket.recv(), 60)
             if isinstance(message, bytes):
                 self._heard.append(unpack(message).audio[:, 0])
@@ -139,8 +139,8 @@ async def test_half_a_message_is_nothing(start_server: Any):
         link.transport.write(
             b"\x82\xfe\x05\x20" + bytes(40)
         )  # the head of 1312 binary bytes, and few of them
-        assert await link.wait_closed() is None
-        assert link.close_code == 4408
+        await server.shows('duplex_connections_closed_total{code="4408"} 1.0')
+        link.transport.abort()  # it would wait for an end that the server takes for the rest of the message
 
 
 FLOODS = {
@@ -169,7 +169,7 @@ async def test_floods_are_held_back(server: Any, flood: str):
     async with neighbour(server) as peer:
         pouring = asyncio.create_task(pour())
         most_ms, most_items = 0.0, 0
-        for _ in range(30):
+        for _ in range(15):
             await peer.talk(5)
             for session in server.sessions():
                 most_ms = max(most_ms, session.lane.inbox.queued_ms)
