@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from client.wire import Frame, Kind, pack, unpack
+from server.outbox import LIMIT_ITEMS
 from tests.chaos.mutation import mutated_event, mutated_frame
 
 HOP = 320
@@ -177,4 +178,4 @@ async def test_floods_are_held_back(server: Any, flood: str):
         pouring.cancel()
         await asyncio.gather(pouring, return_exceptions=True)
     assert most_ms < 700
-    assert most_items < 1024
+    assert most_items < LIMIT_ITEMS
