@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from aec_core import canceller
 from aec_core.bench_peers import peer_rtfs
 from aec_core.canceller import HopCanceller
+from aec_core.floor import floors_us, measure_machine
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 
 Report = dict[str, Any]
-"""`{"streams": {"1": {"rtf", "stages_us"}, …}, "peers": {NAME: {"rtf"}}}`."""
+"""`{"streams": {"1": {"rtf", "stages_us", "floor_us"}, …}, "peers": {NAME: {"rtf"}}, …}`."""
 
 SEED = 7
 DELAY_MS = 120
@@ -38,11 +39,21 @@ def run_bench(counts: Sequence[int], seconds: float) -> Report:
     Returns:
         Figures are for each stream: RTF is CPU seconds for a second of audio, stages are in
         microseconds for a frame of 20 ms. `total` is measured without the clocks of the stages, so
-        that the stages add up to a little more.
+        that the stages add up to a little more. `floor_us` is what the arithmetic and the memory traffic
+        of a stage would take at the rates that this machine reaches (`aec_core.floor`).
     """
     mic, ref = echo_pair(seconds + WARM_UP_HOPS * HOP / SAMPLE_RATE)
-    streams = {str(count): _measure(count, mic, ref) for count in counts}
-    return {"streams": streams, "peers": peer_rtfs(mic, ref)}
+    machine = measure_machine()
+    streams = {
+        str(count): _measure(count, mic, ref) | {"floor_us": floors_us(count, machine)} for count in counts
+    }
+    memory = array_bytes(HopCanceller.pretrained(streams=2)) - array_bytes(HopCanceller.pretrained())
+    return {
+        "streams": streams,
+        "peers": peer_rtfs(mic, ref),
+        "memory_per_stream_kb": round(memory / 1024),
+        "machine": {"gmac_s": round(machine.mac_s / 1e9, 1), "gbyte_s": round(machine.byte_s / 1e9, 1)},
+    }
 
 
 def echo_pair(seconds: float) -> tuple[Samples, Samples]:
@@ -102,11 +113,23 @@ def _hops(audio: Samples) -> Samples:
     return audio[:whole].reshape(-1, 1, HOP)
 
 
+def array_bytes(owner: object) -> int:
+    """Add up the arrays that an object of this package holds, those of its parts among them."""
+    if isinstance(owner, np.ndarray):
+        return owner.nbytes if owner.base is None else 0
+    if isinstance(owner, list):
+        return sum(map(array_bytes, cast(list[object], owner)))
+    if type(owner).__module__.startswith("aec_core."):
+        return sum(map(array_bytes, vars(owner).values()))
+    return 0
+
+
 class StageClock:
-    """Adds up the CPU time of each stage of one canceller."""
+    """Adds up the CPU time of each stage of one canceller, without that of stages inside it."""
 
     def __init__(self) -> None:
         self.ns: dict[str, int] = {}
+        self._inside = 0  # time of the stages that the running one called
 
     def clear(self) -> None:
         self.ns = dict.fromkeys(self.ns, 0)
@@ -115,7 +138,8 @@ class StageClock:
     def watching(self, core: HopCanceller) -> Generator[None]:
         """Time the stages of `core` while the block runs; no other canceller may run then."""
         places: list[tuple[Any, str, str]] = [
-            (core.front_end.aligner, "process", "delay"),
+            (core.front_end.aligner.estimator, "process", "delay"),
+            (core.front_end.aligner, "process", "alignment"),
             (core.front_end.linear, "process", "linear"),
             (core.analysis, "process", "stft"),
             (canceller, "log_mel", "features"),
@@ -136,9 +160,12 @@ class StageClock:
         self.ns[stage] = 0
 
         def timed(*args: Any) -> Any:
+            outer, self._inside = self._inside, 0
             began = time.process_time_ns()
             result = call(*args)
-            self.ns[stage] += time.process_time_ns() - began
+            took = time.process_time_ns() - began
+            self.ns[stage] += took - self._inside
+            self._inside = outer + took
             return result
 
         return timed

@@ -168,7 +168,7 @@ class Aligner:
             lead: Samples by which the aligned reference is early on top, `(streams,)`: an
                 augmentation of training data (paper, section III-A).
         """
-        self._estimator = DelayEstimator(config, streams)
+        self.estimator = DelayEstimator(config, streams)
         hops = ms_to_hops(config.max_delay_ms) + -(-memory // HOP) + 1
         self._ring = HopRing(streams, hops, HOP)
         self._lead = np.broadcast_to(np.asarray(lead, np.intp), streams)
@@ -181,11 +181,11 @@ class Aligner:
     @property
     def delay(self) -> NDArray[np.intp]:
         """Confirmed delay of each stream in samples; -1 until the first lock."""
-        return self._estimator.delay
+        return self.estimator.delay
 
     def process(self, mic: Samples, ref: Samples, rows: Rows) -> tuple[Samples, Moved]:
         """Take one hop of each, return the aligned reference `(n, hop)` and what moved."""
-        self._estimator.process(mic, ref, rows)
+        self.estimator.process(mic, ref, rows)
         self._ring.push(ref, rows)
         moved = self._follow(np.arange(len(self._applied))[rows])
         return self._ring.last(HOP, rows, self._applied[rows]), moved
@@ -195,13 +195,13 @@ class Aligner:
         return self._ring.last(samples, rows, self._applied[rows] + HOP)
 
     def reset(self, slot: int) -> None:
-        self._estimator.reset(slot)
+        self.estimator.reset(slot)
         self._ring.reset(slot)
         self._applied[slot] = 0
         self._believed[slot] = -1
 
     def _follow(self, rows: NDArray[np.intp]) -> Moved:
-        delay, believed = self._estimator.delay[rows], self._believed[rows]
+        delay, believed = self.estimator.delay[rows], self._believed[rows]
         self._believed[rows] = delay
         lead = self._lead[rows]
         wanted = np.maximum(delay - self._headroom - lead, 0)

@@ -1,34 +1,165 @@
-"""The figures of a benchmark as tables."""
+"""The figures of a benchmark as tables for the terminal, and as Markdown and plots for the documents."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-
-def tables(report: dict[str, Any]) -> list[Table]:
-    """Lay out stages and streams, then the peers."""
-    return [_stages(report["streams"]), _totals(report)]
+Report = dict[str, Any]
 
 
-def _stages(streams: dict[str, Any]) -> Table:
-    table = Table(title="Microseconds for each stream and 20 ms frame, one core")
-    table.add_column("stage")
+@dataclass(frozen=True)
+class Grid:
+    """A table of text, before it is laid out."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+    def rich(self) -> Table:
+        table = Table(title=self.title)
+        for i, title in enumerate(self.head):
+            table.add_column(title, justify="right" if i else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---", *["---:"] * (len(self.head) - 1)], *self.rows]
+        return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def grids(report: Report) -> list[Grid]:
+    """Lay out what the report has: stages, streams and peers; steps of the service and their fit."""
+    found: list[Grid] = []
+    if "streams" in report:
+        found += [_stages(report["streams"]), _totals(report)]
+    if "server" in report:
+        found.append(_steps(report["server"]))
+        if report["server"]["fit"]:
+            found.append(_machines(report["server"]["fit"]))
+    return found
+
+
+def tables(report: Report) -> list[Table]:
+    """Return the tables for a terminal."""
+    return [grid.rich() for grid in grids(report)]
+
+
+def write_docs(report: Report, folder: Path) -> None:
+    """Write `bench.json`, `bench.md` and the plots; figures that are there and not measured anew stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "bench.json"
+    if kept.exists():
+        report = {**json.loads(kept.read_text(encoding="utf-8")), **report}
+    kept.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    parts = ["# Speed", "Written by `duplex bench --docs`; times are CPU times of one core."]
+    parts += [grid.markdown() for grid in grids(report)]
+    if "streams" in report:
+        parts.append(f"![Stages]({_plot_stages(report, folder / 'bench-stages.png')})")
+    if "server" in report:
+        parts.append(f"![Sessions]({_plot_steps(report['server'], folder / 'bench-sessions.png')})")
+    (folder / "bench.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _stages(streams: Report) -> Grid:
+    head = ["stage"]
     for count in streams:
-        table.add_column(f"{count} stream{'s' if count != '1' else ''}", justify="right")
+        head += [f"{count} stream{'s' if count != '1' else ''}", "floor"]
+    rows: list[list[str]] = []
     for stage in next(iter(streams.values()))["stages_us"]:
-        row = (f"{figures['stages_us'][stage]:.1f}" for figures in streams.values())
-        table.add_row(stage, *row, style="bold" if stage == "total" else "")
-    return table
+        row = [stage]
+        for figures in streams.values():
+            least = figures.get("floor_us", {}).get(stage)
+            row += [f"{figures['stages_us'][stage]:.1f}", "" if least is None else f"{least:.1f}"]
+        rows.append(row)
+    return Grid("Microseconds for each stream and 20 ms frame, one core", head, rows)
 
 
-def _totals(report: dict[str, Any]) -> Table:
-    table = Table(title="Real-time factor for each stream, one core")
-    for title in ("canceller", "streams", "RTF", "streams a core could hold"):
-        table.add_column(title, justify="left" if title == "canceller" else "right")
-    for count, figures in report["streams"].items():
-        table.add_row("ours", count, f"{figures['rtf']:.5f}", f"{1 / figures['rtf']:.0f}")
+def _totals(report: Report) -> Grid:
+    rows = [_rtf("ours", count, figures["rtf"]) for count, figures in report["streams"].items()]
+    rows += [_rtf(name, "1", figures["rtf"]) for name, figures in report.get("peers", {}).items()]
+    memory = report.get("memory_per_stream_kb")
+    title = "Real-time factor for each stream, one core" + (f"; {memory} kB a stream" if memory else "")
+    return Grid(title, ["canceller", "streams", "RTF", "streams a core could hold"], rows)
+
+
+def _rtf(name: str, streams: str, rtf: float) -> list[str]:
+    return [name, streams, f"{rtf:.5f}", f"{1 / rtf:.0f}"]
+
+
+def _steps(server: Report) -> Grid:
+    rows: list[list[str]] = []
+    for step in server["steps"]:
+        ms = step["turnaround_ms"]
+        times = [f"{ms[name]:.1f}" for name in ("p50", "p95", "p99", "max")]
+        lags = [f"{step[name]['p99']:.1f}" for name in ("ping_ms", "client_lag_ms")]
+        rest = [f"{100 * step['late_share']:.2f}", f"{step['cpu']:.2f}", f"{step['rss_mb']:.0f}"]
+        rows.append([str(step["sessions"]), *times, *lags, *rest, str(step["load_average"])])
+    head = [
+        "sessions",
+        "p50",
+        "p95",
+        "p99",
+        "max",
+        "ping p99",
+        "client's lag p99",
+        "late %",
+        "cores",
+        "RSS MB",
+    ]
+    return Grid(
+        f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions a process with p99 under 40 ms",
+        [*head, "machine's load"],
+        rows,
+    )
+
+
+def _machines(fit: Report) -> Grid:
+    cost = f"{fit['cpu_once']:.3f} + {fit['cpu_per_session']:.4f} × sessions"
+    rows = [[cores, str(held)] for cores, held in fit["sessions_by_cores"].items()]
+    title = f"What larger machines would hold, one process a core, 70 % full; cores = {cost}"
+    return Grid(title, ["cores", "sessions"], rows)
+
+
+def _plot_stages(report: Report, path: Path) -> str:
+    from aec_core.evaluate.plotstyle import save, subplots
+
+    figure, axes = subplots(1, 1)
+    counts = list(report["streams"])
+    bottom = [0.0] * len(counts)
+    for stage in report["streams"][counts[0]]["stages_us"]:
+        if stage not in ("total", "vad"):
+            heights = [report["streams"][count]["stages_us"][stage] for count in counts]
+            axes.bar(counts, heights, bottom=bottom, label=stage)
+            bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
     for name, figures in report.get("peers", {}).items():
-        table.add_row(name, "1", f"{figures['rtf']:.5f}", f"{1 / figures['rtf']:.0f}")
-    return table
+        axes.axhline(figures["rtf"] * 20_000, linestyle="--", color="0.3")
+        axes.annotate(name, (len(counts) - 0.6, figures["rtf"] * 20_000), ha="right", va="bottom")
+    axes.set(
+        xlabel="streams together", ylabel="µs a stream and frame", title="Cost of a 20 ms frame, one core"
+    )
+    axes.legend()
+    return save(figure, path)
+
+
+def _plot_steps(server: Report, path: Path) -> str:
+    from aec_core.evaluate.plotstyle import save, subplots
+
+    figure, (left, right) = subplots(1, 2)
+    counts = [step["sessions"] for step in server["steps"]]
+    for name in ("p50", "p95", "p99"):
+        left.plot(counts, [step["turnaround_ms"][name] for step in server["steps"]], "o-", label=name)
+    left.axhline(40, linestyle="--", color="0.3")
+    left.set(xlabel="sessions", ylabel="ms", title="Turnaround of a frame", ylim=(0, 80))
+    left.legend()
+    right.plot(counts, [step["cpu"] for step in server["steps"]], "o", label="measured")
+    if fit := server["fit"]:
+        right.plot(counts, [fit["cpu_once"] + fit["cpu_per_session"] * n for n in counts], label="fit")
+    right.set(xlabel="sessions", ylabel="cores", title="CPU of the service", ylim=(0, None))
+    right.legend()
+    return save(figure, path)

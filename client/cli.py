@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from client.commands.ablate import ablate
-from client.commands.bench import bench
+from client.commands.bench import group as bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
 from client.commands.evaluate import group as evaluate
@@ -32,7 +32,7 @@ app.command(rich_help_panel=SEE)(cancel)
 app.command(rich_help_panel=RUN)(serve)
 app.command(rich_help_panel=RUN)(stream)
 app.command(rich_help_panel=RUN)(loopback)
-app.command(rich_help_panel=MEASURE)(bench)
+app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
 app.add_typer(evaluate, name="evaluate", rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(train)
 app.command(rich_help_panel=MEASURE)(ablate)

@@ -11,8 +11,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 START_S = 60.0  # a cold disk reads the models slowly
@@ -28,6 +28,7 @@ class ServerFailedError(Exception):
 @dataclass(frozen=True)
 class LocalServer:
     port: int
+    pid: int = 0
 
     @property
     def page(self) -> str:
@@ -39,8 +40,15 @@ class LocalServer:
 
 
 @contextlib.contextmanager
-def local_server(*options: str, port: int | None = None) -> Generator[LocalServer]:
+def local_server(
+    *options: str, port: int | None = None, limits: Mapping[str, str] = SMALL
+) -> Generator[LocalServer]:
     """Run `duplex serve` with `options` until the block ends.
+
+    Args:
+        options: Of the command.
+        port: Where it listens; else any free one.
+        limits: Settings as environment variables, which those of this process win over.
 
     Raises:
         ServerFailedError: If it exits, or is not ready within a minute.
@@ -55,11 +63,11 @@ def local_server(*options: str, port: int | None = None) -> Generator[LocalServe
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env=SMALL | os.environ,
+                env={**limits, **os.environ},
             )
         try:
             _wait_ready(server, process, log)
-            yield server
+            yield replace(server, pid=process.pid)
         finally:
             _stop(process)
 

@@ -1,42 +1,112 @@
-"""`duplex bench`: what the canceller costs."""
+"""`duplex bench`: what the canceller costs, and how many sessions a service holds.
+
+A group of commands whose own options make the first of them: `server` hangs below it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from client.commands.terminal import fail
+from client.commands.terminal import fail, need
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_QUICK_S = 6.0  # a step of the service when all is measured
+
+group = typer.Typer(invoke_without_command=True)
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures there as JSON.")]
+Docs = Annotated[
+    Path | None, typer.Option("--docs", help="Write tables, plots and figures into this folder.")
+]
+Sessions = Annotated[int, typer.Option(min=1, max=1024, help="The most sessions to try.")]
 
 
+@group.callback()
 def bench(
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there as JSON.")] = None,
-    streams: Annotated[str, typer.Option(help="Numbers of streams to time together.")] = "1,8,32",
+    context: typer.Context,
+    json_file: Json = None,
+    docs: Docs = None,
+    streams: Annotated[str, typer.Option(help="Numbers of streams to time together.")] = "1,8,32,128",
     seconds: Annotated[float, typer.Option(min=1.0, help="Audio for each measurement.")] = 10.0,
+    sessions: Sessions = 64,
+    server: Annotated[bool, typer.Option(help="Measure a service as well, a few seconds a step.")] = True,
 ) -> None:
-    """Time every stage of the canceller on one core, and WebRTC's AEC3 beside it if livekit is installed."""
-    import json
+    """Time every stage of the canceller on one core, its peers beside it, and a service over sockets.
+
+    `duplex bench server` measures the service alone, for as long as you like.
+    """
+    if context.invoked_subcommand is not None:
+        return
     import os
 
     counts = _counts(streams)
+    if docs is not None:
+        need("matplotlib", "evaluate")
     # Before NumPy is loaded: more threads make small arrays slower and the figures incomparable.
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
 
     from rich.console import Console
 
     from aec_core.bench import run_bench
     from aec_core.memory import keep_freed_memory
-    from client.bench_report import tables
+    from client.bench_server import bench_server
+    from client.bench_vad import add_vad
 
     keep_freed_memory()  # as the service does
     console = Console()
-    with console.status("timing"):
+    with console.status("timing the canceller") as status:
         report = run_bench(counts, seconds)
+        add_vad(report)
+        if server:
+            report["server"] = bench_server(sessions, _QUICK_S, progress=status.update)
+    _show(report, json_file, docs)
+
+
+@group.command("server")
+def bench_service(
+    sessions: Sessions = 64,
+    minutes: Annotated[float, typer.Option(min=0.02, help="How long each step is held.")] = 0.5,
+    url: Annotated[str | None, typer.Option(help="A service that runs already; else one is started.")] = None,
+    token: Annotated[str | None, typer.Option(help="Of that service.", envvar="DUPLEX_TOKEN")] = None,
+    json_file: Json = None,
+    docs: Docs = None,
+) -> None:
+    """Hold more and more live sessions until one frame in a hundred takes more than 40 ms."""
+    if docs is not None:
+        need("matplotlib", "evaluate")
+    from rich.console import Console
+
+    from client.bench_server import bench_server
+    from client.local_server import ServerFailedError
+
+    console = Console()
+    try:
+        with console.status("starting") as status:
+            report = {"server": bench_server(sessions, 60 * minutes, url, token, status.update)}
+    except ServerFailedError as error:
+        fail(str(error))
+    if all(step["lost"] == step["sessions"] for step in report["server"]["steps"]):
+        fail(f"no session could be held at {url}")
+    _show(report, json_file, docs)
+
+
+def _show(report: dict[str, Any], json_file: Path | None, docs: Path | None) -> None:
+    import json
+
+    from rich.console import Console
+
+    from client.bench_report import tables, write_docs
+
+    console = Console()
     for table in tables(report):
         console.print(table)
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if docs is not None:
+        write_docs(report, docs)
 
 
 def _counts(streams: str) -> list[int]:

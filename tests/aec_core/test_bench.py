@@ -5,7 +5,18 @@ import pytest
 from aec_core import HopCanceller, canceller
 from aec_core.bench import StageClock, echo_pair, run_bench
 
-STAGES = {"delay", "linear", "stft", "features", "network", "post_filter", "synthesis", "rest", "total"}
+STAGES = {
+    "delay",
+    "alignment",
+    "linear",
+    "stft",
+    "features",
+    "network",
+    "post_filter",
+    "synthesis",
+    "rest",
+    "total",
+}
 
 
 def test_report_has_every_stage_for_each_count():
@@ -14,6 +25,7 @@ def test_report_has_every_stage_for_each_count():
     for figures in report["streams"].values():
         assert set(figures["stages_us"]) == STAGES
         assert all(us >= 0 for us in figures["stages_us"].values())
+        assert set(figures["floor_us"]) <= STAGES
         assert figures["rtf"] == pytest.approx(figures["stages_us"]["total"] / 20_000, rel=1e-2)
 
 

@@ -1,0 +1,159 @@
+"""How many sessions one process of the service holds: more and more of them, until frames come back late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aec_core.bench import echo_pair
+from client.load import Seen, run_load
+from client.local_server import local_server
+from client.wire import to_int16
+
+MOST_P99_MS = 40.0
+AUDIO_S = 20.0
+ATTEMPTS = 2  # another program may have been in the way
+FULL = 0.7  # of a core: what the fit may fill
+CORES = (1, 4, 16, 64)
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process has used: CPU seconds so far, and bytes of memory now."""
+
+    cpu_s: float
+    rss: int
+
+
+def read_process(pid: int) -> Used:
+    """Read `/proc`; zeros where there is none, and for a service elsewhere."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return Used(0.0, 0)
+    ticks = int(after_name[11]) + int(after_name[12])  # utime and stime
+    return Used(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def bench_server(
+    sessions: int,
+    seconds: float,
+    url: str | None = None,
+    token: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Step up to `sessions`, each step held for `seconds`; stop when the 99th percentile passes 40 ms.
+
+    Args:
+        sessions: The most to try.
+        seconds: Audio of each step that counts.
+        url: A service that runs already, of which CPU and memory are not known; else one is started.
+        token: Of that service.
+        progress: Is told what happens.
+    """
+    if url is not None:
+        return _summary(_climb(url, 0, sessions, seconds, token, progress), 0)
+    limits = {"DUPLEX_MAX_SESSIONS": str(sessions), "DUPLEX_MAX_LOAD": "1"}
+    progress("starting a service without a recogniser")
+    with local_server("--asr", "none", "--no-tls", limits=limits | {"DUPLEX_MAX_SESSIONS": "1"}) as small:
+        idle = read_process(small.pid).rss
+    with ExitStack() as stack:
+        server = stack.enter_context(local_server("--asr", "none", "--no-tls", limits=limits))
+        return _summary(_climb(server.url, server.pid, sessions, seconds, token, progress), idle)
+
+
+def _climb(
+    url: str, pid: int, most: int, seconds: float, token: str | None, progress: Callable[[str], None]
+) -> list[Report]:
+    mic, ref = (to_int16(x) for x in echo_pair(AUDIO_S))
+    audio = np.stack([mic, ref], axis=1)
+    steps: list[Report] = []
+    for count in steps_up_to(most):
+        for attempt in range(ATTEMPTS):
+            progress(f"{count} sessions for {seconds:.0f} s")
+            before, began = read_process(pid), time.perf_counter()
+            seen = asyncio.run(run_load(url, count, seconds, audio, token))
+            after, took = read_process(pid), time.perf_counter() - began
+            step = describe(count, seen, (after.cpu_s - before.cpu_s) / took, after.rss)
+            if holds(step):
+                steps.append(step)
+                break
+            if attempt == ATTEMPTS - 1:
+                return [*steps, step]
+    return steps
+
+
+def holds(step: Report) -> bool:
+    """Say whether all sessions lived and one frame in a hundred at most took more than 40 ms."""
+    return not step["lost"] and step["turnaround_ms"]["p99"] <= MOST_P99_MS
+
+
+def steps_up_to(most: int) -> list[int]:
+    """Return the numbers of sessions to try: a sixth more at a time, at first doubling."""
+    counts = [count for count in (1, 4, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128) if count < most]
+    return [*counts, most]
+
+
+def describe(count: int, seen: Seen, cpu: float, rss: int) -> Report:
+    """Return the figures of one step."""
+    late = sum(ms > MOST_P99_MS for ms in seen.turnaround_ms)
+    missing = max(seen.sent - len(seen.turnaround_ms), 0)
+    return {
+        "sessions": count,
+        "turnaround_ms": percentiles(seen.turnaround_ms),
+        "ping_ms": percentiles(seen.ping_ms),
+        "client_lag_ms": percentiles(seen.own_lag_ms),
+        "late_share": round((late + missing) / max(seen.sent, 1), 5),
+        "cpu": round(cpu, 4),
+        "rss_mb": round(rss / 2**20, 1),
+        "lost": len(seen.lost),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Return p50, p95, p99 and the maximum; infinite where nothing was seen."""
+    if not values:
+        return dict.fromkeys(("p50", "p95", "p99", "max"), float("inf"))
+    found = np.percentile(values, (50, 95, 99, 100))
+    return {name: round(float(v), 2) for name, v in zip(("p50", "p95", "p99", "max"), found, strict=True)}
+
+
+def fit_cost(steps: Sequence[Report]) -> Report | None:
+    """Fit cores = once + sessions * each, and say how many sessions fill 70 % of each core of a machine."""
+    known = [step for step in steps if step["cpu"] > 0 and not step["lost"]]
+    if len(known) < 2:
+        return None
+    each, once = np.polyfit([s["sessions"] for s in known], [s["cpu"] for s in known], 1)
+    if each <= 0:
+        return None
+    held = int((FULL - once) / each)
+    return {
+        "cpu_once": round(float(once), 4),
+        "cpu_per_session": round(float(each), 5),
+        "sessions_by_cores": {str(cores): held * cores for cores in CORES},
+    }
+
+
+def _summary(steps: list[Report], idle_rss: int) -> Report:
+    good = [step for step in steps if holds(step)]
+    best = good[-1] if good else steps[0]
+    rss = (best["rss_mb"] - idle_rss / 2**20) / best["sessions"] if idle_rss else None
+    return {
+        "sessions_per_core": best["sessions"] if good else 0,
+        "turnaround_ms": best["turnaround_ms"],
+        "rss_per_session_mb": None if rss is None else round(rss, 2),
+        "steps": steps,
+        "fit": fit_cost(steps),
+    }

@@ -1,0 +1,72 @@
+"""The benchmark of a service: its steps, its fit, what it writes; no speed is asserted."""
+
+import json
+
+import pytest
+
+from client.bench_report import grids, write_docs
+from client.bench_server import bench_server, describe, fit_cost, holds, percentiles, steps_up_to
+from client.load import Seen
+
+STAGES = {"linear": 2.0, "total": 2.5, "vad": 1.0}
+
+
+def step(sessions, ms=10.0, cpu=0.0, lost=()):
+    seen = Seen([ms] * 100, [1.0], [0.5], sent=100, lost=list(lost))
+    return describe(sessions, seen, cpu, 200 << 20)
+
+
+def report():
+    steps = [step(n, ms=n, cpu=0.1 + 0.01 * n) for n in (1, 8, 64)]
+    server = {"sessions_per_core": 8, "steps": steps, "fit": fit_cost(steps)}
+    streams = {"1": {"rtf": 0.03, "stages_us": STAGES, "floor_us": {"linear": 0.5}}}
+    return {"streams": streams, "peers": {"webrtc_aec3": {"rtf": 0.007}}, "server": server}
+
+
+def test_steps_end_at_the_most():
+    assert steps_up_to(1) == [1]
+    assert steps_up_to(20) == [1, 4, 8, 16, 20]
+    assert steps_up_to(64)[-2:] == [56, 64]
+
+
+def test_a_step_holds_if_nobody_is_lost_and_few_frames_are_late():
+    assert holds(step(3))
+    assert not holds(step(3, ms=41))
+    assert not holds(step(3, lost=["4429"]))
+
+
+def test_frames_that_never_came_back_are_late():
+    assert describe(1, Seen([10.0] * 90, sent=100), 0.1, 0)["late_share"] == 0.1
+    assert percentiles([])["p99"] == float("inf")
+
+
+def test_the_fit_finds_the_line_and_fills_cores_to_70_percent():
+    fit = fit_cost([step(n, cpu=0.1 + 0.01 * n) for n in (1, 8, 40)])
+    assert (fit["cpu_once"], fit["cpu_per_session"]) == pytest.approx((0.1, 0.01))
+    assert fit["sessions_by_cores"]["4"] == pytest.approx(240, abs=4)
+    assert fit_cost([step(1)]) is None
+
+
+def test_documents_keep_what_was_not_measured_anew(tmp_path):
+    pytest.importorskip("matplotlib")
+    write_docs({"server": report()["server"]}, tmp_path)
+    write_docs({key: report()[key] for key in ("streams", "peers")}, tmp_path)
+    text = (tmp_path / "bench.md").read_text()
+    assert "webrtc_aec3" in text
+    assert "8 sessions a process" in text
+    assert set(json.loads((tmp_path / "bench.json").read_text())) == {"streams", "peers", "server"}
+    assert {p.name for p in tmp_path.glob("*.png")} == {"bench-stages.png", "bench-sessions.png"}
+
+
+def test_every_grid_is_a_whole_table():
+    for grid in grids(report()):
+        assert all(len(row) == len(grid.head) for row in grid.rows)
+
+
+@pytest.mark.slow
+def test_a_real_service_is_measured():
+    found = bench_server(2, seconds=2)
+    assert found["steps"][0]["cpu"] > 0
+    assert found["rss_per_session_mb"] > 0
+    assert found["steps"][0]["turnaround_ms"]["p50"] < float("inf")
+    assert not any(each["lost"] for each in found["steps"])
