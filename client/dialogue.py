@@ -71,6 +71,7 @@ async def talk_with_agent(
     session: Event | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     ca: Path | None = None,
+    token: str | None = None,
 ) -> DialogueResult:
     """Let a recorded person talk with an agent; what the agent says is echo and reference.
 
@@ -84,13 +85,16 @@ async def talk_with_agent(
         session: More settings for `session.update`.
         on_event: Called with each event as it comes.
         ca: Certificate to trust; see `DuplexClient`.
+        token: What the service wants to see.
 
     Raises:
         DuplexError: If the server cannot be reached, refuses, has no such agent or goes away.
     """
     wanted = {**(session or {}), "duplex": {**(session or {}).get("duplex", {}), "agent": agent}}
     wanted["duplex"]["cleaned_audio"] = True
-    async with DuplexClient(url, rate=SAMPLE_RATE, session=wanted, collect=True, ca=ca) as client:
+    async with DuplexClient(
+        url, rate=SAMPLE_RATE, session=wanted, collect=True, ca=ca, token=token
+    ) as client:
         person = _Person(client, Conversation(transcribes(client.session)), room or Room(), speed)
         for event in client.greeting:
             on_event(event)

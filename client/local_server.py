@@ -63,7 +63,8 @@ def local_server(
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                env={**limits, **os.environ},
+                # Nobody else reaches it: it needs no token, whatever one the user's other services have.
+                env={**limits, **os.environ, "DUPLEX_TOKEN": ""},
             )
         try:
             _wait_ready(server, process, log)

@@ -89,6 +89,7 @@ async def stream_pair(
     session: Event | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     ca: Path | None = None,
+    token: str | None = None,
 ) -> StreamResult:
     """Play a pair into a server and return when all of its turns are transcribed.
 
@@ -100,12 +101,15 @@ async def stream_pair(
         session: Settings for `session.update`.
         on_event: Called with each event as it comes.
         ca: Certificate to trust; see `DuplexClient`.
+        token: What the service wants to see.
 
     Raises:
         DuplexError: If the server cannot be reached, refuses, goes away or leaves a turn unanswered.
     """
     began = time.monotonic()
-    async with DuplexClient(url, rate=SAMPLE_RATE, session=session, collect=True, ca=ca) as client:
+    async with DuplexClient(
+        url, rate=SAMPLE_RATE, session=session, collect=True, ca=ca, token=token
+    ) as client:
         conversation = Conversation(transcribes=transcribes(client.session))
         for event in client.greeting:
             on_event(event)

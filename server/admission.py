@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from aec_core.types import HOP, SAMPLE_RATE
+from server.network import is_loopback
 
 BUDGET_S = HOP / SAMPLE_RATE
 RETRY_AFTER_S = 5
 _CALLS = 2  # in the time of a hop, at 10 ms a tick
 _LONGEST_RATIO = 5.0
-_KEY_PROTOCOL = "openai-insecure-api-key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +73,21 @@ class LoadMeter:
         return self._scale * (_CALLS * self._once_s + sessions * self._stream_s) / BUDGET_S
 
 
-def check_token(expected: str | None, headers: Mapping[str, str], query: str) -> Refusal | None:
-    """Compare what the client shows with the server's token, in constant time.
+def check_origin(allowed: tuple[str, ...], headers: Mapping[str, str], by_any_name: bool) -> Refusal | None:
+    """Let in what is no browser, the server's own page, and the origins that the settings name.
 
-    It may be a bearer token, `?token=`, or, since a browser can set neither header, the subprotocol
-    that OpenAI's browser clients use for their key.
+    Args:
+        allowed: Those origins.
+        headers: Of the request.
+        by_any_name: The own page may be reached under any name. Otherwise only under this machine's
+            own: a stranger's page can let its name point here, and would be taken for ours.
     """
-    if expected is None:
-        return None
-    shown = [
-        headers.get("authorization", "").removeprefix("Bearer ").strip(),
-        *parse_qs(query).get("token", []),
-        *(
-            offer.strip().removeprefix(_KEY_PROTOCOL)
-            for offer in headers.get("sec-websocket-protocol", "").split(",")
-        ),
-    ]
-    matches = [hmac.compare_digest(each.encode(), expected.encode()) for each in shown]
-    return None if any(matches) else Refusal(401, "the token is missing or wrong")
-
-
-def check_origin(allowed: tuple[str, ...], headers: Mapping[str, str]) -> Refusal | None:
-    """Let in what is no browser, the server's own page, and the origins that the settings name."""
     origin = headers.get("origin")
     if origin is None or "*" in allowed or origin in allowed:
         return None
-    if urlsplit(origin).netloc == headers.get("host"):
-        return None
-    return Refusal(403, f"origin {origin} is not allowed")
+    host = headers.get("host", "")
+    with suppress(ValueError):  # what is no address at all
+        own = urlsplit(origin).netloc == host
+        if own and (by_any_name or is_loopback(urlsplit(f"//{host}").hostname or "")):
+            return None
+    return Refusal(403, "this origin is not allowed")

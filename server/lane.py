@@ -117,6 +117,11 @@ class Lane:
         return self._config
 
     @property
+    def heard_s(self) -> float:
+        """Audio that was processed, in seconds."""
+        return self._hops * HOP / SAMPLE_RATE
+
+    @property
     def pending(self) -> bool:
         """Results may come without more audio."""
         return self._listener.pending

@@ -7,6 +7,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from server.admission import RETRY_AFTER_S, Refusal
 from server.engine import Engine
@@ -50,6 +51,13 @@ class Registry:
         if others and self._engine.meter.load(others + 1) > self._settings.max_load:
             return Refusal(CloseCode.TOO_FAST, "the server is at its capacity", RETRY_AFTER_S)
         return None
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what an operator may know of each session; no word that was said, and no token."""
+        kept = [session for session, _ in self._kept.values()]
+        return [each.summary(connected=True) for each in self._connected.values()] + [
+            each.summary(connected=False) for each in kept
+        ]
 
     def open(self) -> Session:
         """Start a session; it takes no slot of the engine until `enter`."""

@@ -15,6 +15,7 @@ from server.engine import Engine, EngineThread
 from server.lane import Lane
 from server.metrics import Metrics
 from server.models import Models
+from server.peers import Peers
 from server.registry import Registry
 from server.session import Session
 from server.session_config import DuplexConfig, Limits, SessionConfig
@@ -37,6 +38,7 @@ class Service:
     def __init__(self, settings: Settings, load: LoadModels) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.peers = Peers(settings.max_sessions_per_address, settings.max_sessions_per_token)
         self.registry: Registry | None = None
         self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
@@ -65,7 +67,7 @@ class Service:
     def unready(self) -> str | None:
         """Why no session can start now, or None if one can."""
         if self.failure is not None:
-            return f"loading failed: {self.failure}"
+            return "loading failed"  # why is for the log: it may name files
         if self.registry is None:
             return "loading"
         return "draining" if self.registry.draining else None

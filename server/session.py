@@ -92,6 +92,18 @@ class Session:
             next_seq=self.next_seq,
         )
 
+    def summary(self, connected: bool) -> dict[str, Any]:
+        """Return what an operator may know of the session."""
+        return {
+            "id": self.id,
+            "connected": connected,
+            "heard_s": round(self.lane.heard_s, 2),
+            "rate_hz": self.config.rate,
+            "agent": self.config.duplex.agent,
+            "queued_ms": round(self.lane.inbox.queued_ms),
+            "unsent_items": len(self.outbox),
+        }
+
     def configure(self, change: Mapping[str, Any]) -> SessionInfo:
         """Lay a partial configuration over what holds; the engine must be told the result.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ INSTRUCTIONS = (
     "You talk with a person over a loudspeaker, and may be interrupted. Answer in one to three short "
     "sentences, as they are spoken: no lists, no markup, no emoji."
 )
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -56,19 +58,28 @@ class Settings(BaseSettings):
         resume_s: How long a dropped session is kept.
         drain_s: How long sessions may go on after the server was told to stop.
         max_load: Share of the real-time budget above which no more sessions are admitted.
-        token: If set, clients must show it.
-        origins: Web origins that may connect beside the server's own; `*` is all of them.
+        max_sessions_per_address: Connections that one address may hold (IPv6: one /64); 0 is no limit. This
+            machine's own are not counted.
+        max_sessions_per_token: The same of one token.
+        token: If set, clients must show it; several stand between commas, one for each application. Other
+            machines are not served without one.
+        origins: Web origins that may connect beside the server's own; `*` is all of them. Without a token
+            the server's own are only this machine's names: others may be made to point here.
         web_dir: Directory of the page at `/`.
         tls: Speak https and wss; by default wherever other machines can reach the server. Without a
             certificate of one's own, `server.tls` keeps a self-signed one.
         tls_certificate: PEM file; belongs to `tls_key`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DUPLEX_", extra="forbid", frozen=True)
+    # Errors are printed, and what was given may be a secret.
+    model_config = SettingsConfigDict(
+        env_prefix="DUPLEX_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     log_level: LogLevel = "info"
+    log_format: Literal["text", "json"] = "text"
     agent: AgentName = "none"
     agent_voice: VoiceName = "auto"
     agent_voice_model: Path | None = None
@@ -92,6 +103,8 @@ class Settings(BaseSettings):
     resume_s: float = Field(30, ge=0)
     drain_s: float = Field(5, ge=0)
     max_load: float = Field(0.7, gt=0, le=1)
+    max_sessions_per_address: int = Field(16, ge=0)
+    max_sessions_per_token: int = Field(0, ge=0)
     token: SecretStr | None = None
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     web_dir: Path | None = None
@@ -107,12 +120,34 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
+    @field_validator("token")
+    @classmethod
+    def _fits_into_headers(cls, token: SecretStr | None) -> SecretStr | None:
+        """Refuse what a browser cannot send as a subprotocol; an empty token is none."""
+        words = token.get_secret_value().split(",") if token else []
+        parts = [word.strip(" ") for word in words if word.strip(" ")]
+        if not parts:
+            return None
+        if not all(_TOKEN.fullmatch(part) for part in parts):
+            raise ValueError("a token has letters, digits and - . _ ~ only: `openssl rand -hex 16` makes one")
+        return SecretStr(",".join(parts))
+
     @field_validator("agent_voice_model", "agent_text", "aec_model", "web_dir", "tls_certificate", "tls_key")
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
         if path is not None and not path.exists():
             raise ValueError(f"{path} does not exist")
         return path
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Each of which opens the service; none if everyone may come in."""
+        return tuple(self.token.get_secret_value().split(",")) if self.token else ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be logged."""
+        return (*self.tokens, *([self.agent_key.get_secret_value()] if self.agent_key else []))
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Settings:

@@ -12,20 +12,37 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
-def announce(settings: Settings, certificate: KeptCertificate | None) -> None:
-    """Print where the service will be and, for other devices with TLS, how a phone gets there."""
+def announce(settings: Settings, certificate: KeptCertificate | None, made: bool) -> None:
+    """Print where the service will be and, for other devices with TLS, how a phone gets there.
+
+    Args:
+        settings: To serve with.
+        certificate: The self-signed one, if there is one.
+        made: The token was made for this run. One that was set is shown to people only: what a program
+            reads is kept somewhere.
+    """
+    shown = settings.tokens[0] if settings.tokens and (made or sys.stdout.isatty()) else None
+    key = f"#token={shown}" if shown else ""  # behind the #: no browser sends it, so no log has it
     hosts = _hosts(settings.host)
     for host in hosts:
-        typer.echo(f"page     {page_url(settings, host)}")
+        typer.echo(f"page     {page_url(settings, host)}{key}")
     elsewhere = [host for host in hosts if not _is_here(host)]
     best = (elsewhere or hosts)[0]
     typer.echo(f"socket   {page_url(settings, best).replace('http', 'ws', 1)}v1/realtime")
+    _explain_token(settings, shown, made)
     if certificate is not None:
         _explain(certificate)
     if settings.tls_certificate is not None and elsewhere:
-        _show_code(page_url(settings, best))
+        _show_code(f"{page_url(settings, best)}{key}")
     elif elsewhere:
         typer.echo("         without TLS browsers of other machines give the page no microphone")
+
+
+def _explain_token(settings: Settings, shown: str | None, made: bool) -> None:
+    if not settings.tokens:
+        return
+    origin = "made for this run; DUPLEX_TOKEN sets one that stays" if made else "from the settings"
+    typer.echo(f"token    {shown or 'wanted; add #token=… to the page'} ({origin})")
 
 
 def _hosts(listens_on: str) -> list[str]:

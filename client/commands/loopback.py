@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.terminal import fail, warn
+from client.commands.terminal import Token, fail, warn
 
 if TYPE_CHECKING:
     from client.desktop.session import MakeLink, Options
@@ -60,6 +60,7 @@ def loopback(
     ca: Annotated[
         Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")
     ] = None,
+    token: Token = None,
     asr: Annotated[Asr, typer.Option(help="Recogniser of the service inside this process.")] = Asr.auto,
     record: Annotated[
         Path | None, typer.Option(help="Keep mic, ref, vad and asr .wav and events.jsonl in this directory.")
@@ -93,7 +94,7 @@ def loopback(
         seconds=seconds,
         jsonl=jsonl,
     )
-    _run(options, _elsewhere(url, ca) if url else _here(asr), url or "the service in this process")
+    _run(options, _elsewhere(url, ca, token) if url else _here(asr), url or "the service in this process")
 
 
 def _run(options: Options, make_link: MakeLink, service: str) -> None:
@@ -110,10 +111,10 @@ def _run(options: Options, make_link: MakeLink, service: str) -> None:
         fail("stopped", code=130)
 
 
-def _elsewhere(url: str, ca: Path | None) -> MakeLink:
+def _elsewhere(url: str, ca: Path | None, token: str | None) -> MakeLink:
     from client.desktop.link import RemoteLink
 
-    return lambda session, on_cleaned: RemoteLink(url, session, on_cleaned, ca)
+    return lambda session, on_cleaned: RemoteLink(url, session, on_cleaned, ca, token)
 
 
 def _here(asr: Asr) -> MakeLink:

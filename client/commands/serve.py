@@ -29,6 +29,11 @@ class Hub(StrEnum):
     huggingface = "huggingface"
 
 
+class LogFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
 class Asr(StrEnum):
     auto = "auto"
     paraformer = "paraformer"
@@ -103,6 +108,9 @@ def serve(
     model: Annotated[
         Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")
     ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="'json': one object a line.", show_default="text")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; this version runs one.")] = 1,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options win over it.")] = None,
 ) -> None:
@@ -110,6 +118,8 @@ def serve(
 
     Settings come from these options, then DUPLEX_* in the environment, then the file;
     docs/settings.md has all of them.
+
+    Other machines need a token: DUPLEX_TOKEN, else one that is made and printed.
     """
     if workers > 1:
         fail("this version runs one process: start several on ports of their own, behind a proxy", code=2)
@@ -127,6 +137,7 @@ def serve(
         asr_hub=asr_hub,
         agent=agent,
         aec_model=model,
+        log_format=log_format,
         tls_certificate=cert,
         tls_key=key,
     )
@@ -152,14 +163,16 @@ def _settings(config: Path | None, **options: object) -> Settings:
 
 
 def _secured(settings: Settings) -> Settings:
-    """Find the certificate, and say where the service will be."""
+    """Find the certificate and the token, and say where the service will be."""
     from client.commands.announce import announce
     from server.certificate import CertificateError
     from server.tls import secure
+    from server.tokens import guarded
 
     try:
         settings, certificate = secure(settings)
     except CertificateError as error:
         fail(f"{error}; name one with --cert and --key, or use --no-tls")
-    announce(settings, certificate)
+    settings, made = guarded(settings)
+    announce(settings, certificate, made)
     return settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.terminal import fail, need, warn
+from client.commands.terminal import Token, fail, need, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from client.connect import Address
     from client.duplex import Event
     from client.stream import Speed as SpeedName
 
@@ -41,6 +42,7 @@ def stream(
     ca: Annotated[
         Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")
     ] = None,
+    token: Token = None,
     speed: Annotated[Speed, typer.Option(help="'max': as fast as the server answers.")] = Speed.realtime,
     agent: Annotated[
         str | None,
@@ -71,6 +73,7 @@ def stream(
     Exits with 1 if the server cannot be reached, refuses, or leaves a turn unanswered.
     """
     from client.audio import AudioFileError
+    from client.connect import Address
     from client.duplex import DuplexError
 
     if (ref is None) == (agent is None):
@@ -82,9 +85,9 @@ def stream(
         if trace is not None:
             _prepare(trace)
             settings["duplex"] = {"trace": True}
-        play = partial(_play, mic, ref, ca) if ref is not None else partial(_talk, mic, agent or "", ca)
+        play = partial(_play, mic, ref) if ref is not None else partial(_talk, mic, agent or "")
         events, tell = _collecting(_printer(jsonl))
-        sounds = play(url, speed.value, settings, tell)
+        sounds = play(Address(url, token, ca), speed.value, settings, tell)
         if save_dir is not None:
             _save(sounds, save_dir)
         if trace is not None:
@@ -98,8 +101,7 @@ def stream(
 def _play(
     mic: Path,
     ref: Path,
-    ca: Path | None,
-    url: str,
+    service: Address,
     speed: SpeedName,
     settings: Event | None,
     show: Callable[[Event], None],
@@ -113,7 +115,16 @@ def _play(
     mic_audio, ref_audio, warning = load_pair(mic, ref, 16_000)
     if warning:
         warn(warning)
-    playing = stream_pair(url, mic_audio, ref_audio, speed=speed, session=settings, on_event=show, ca=ca)
+    playing = stream_pair(
+        service.url,
+        mic_audio,
+        ref_audio,
+        speed=speed,
+        session=settings,
+        on_event=show,
+        ca=service.ca,
+        token=service.token,
+    )
     result = asyncio.run(playing)
     return {"vad": result.vad, "asr": result.asr}
 
@@ -121,8 +132,7 @@ def _play(
 def _talk(
     near: Path,
     agent: str,
-    ca: Path | None,
-    url: str,
+    service: Address,
     speed: SpeedName,
     settings: Event | None,
     show: Callable[[Event], None],
@@ -134,7 +144,16 @@ def _talk(
     from client.dialogue import talk_with_agent
 
     person = load_mono(near, 16_000)
-    talking = talk_with_agent(url, person, agent, speed=speed, session=settings, on_event=show, ca=ca)
+    talking = talk_with_agent(
+        service.url,
+        person,
+        agent,
+        speed=speed,
+        session=settings,
+        on_event=show,
+        ca=service.ca,
+        token=service.token,
+    )
     result = asyncio.run(talking)
     return {"mic": result.mic, "agent": result.agent, "vad": result.vad, "asr": result.asr}
 

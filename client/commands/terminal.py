@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DUPLEX_TOKEN",
+        show_envvar=True,
+        help="What the service wants to see. Other users of this machine can read an option.",
+    ),
+]
 
 
 def warn(message: str) -> None:

@@ -66,12 +66,18 @@ class RemoteLink:
         session: Settings for `session.update`.
         on_cleaned: Takes the cleaned audio; None asks for none.
         ca: Certificate to trust; see `DuplexClient`.
+        token: What the service wants to see.
     """
 
     def __init__(
-        self, url: str, session: Event, on_cleaned: OnCleaned | None, ca: Path | None = None
+        self,
+        url: str,
+        session: Event,
+        on_cleaned: OnCleaned | None,
+        ca: Path | None = None,
+        token: str | None = None,
     ) -> None:
-        self._client = DuplexClient(url, session=session, on_cleaned=on_cleaned, ca=ca)
+        self._client = DuplexClient(url, session=session, on_cleaned=on_cleaned, ca=ca, token=token)
         self.latency = 0
 
     @property

@@ -3,13 +3,13 @@
 import {
   FLAG,
   KIND,
-  SUBPROTOCOL,
   closeReason,
   markReplayed,
   packFrame,
   resume,
   serviceUrl,
   sessionUpdate,
+  subprotocols,
   unpackFrame,
 } from "./protocol.js";
 
@@ -77,7 +77,7 @@ export class Connection {
   }
 
   #open() {
-    this.socket = new WebSocket(serviceUrl(this.location), SUBPROTOCOL);
+    this.socket = new WebSocket(serviceUrl(this.location), subprotocols(this.location));
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = ({ data }) => this.#receive(data);
     this.socket.onclose = ({ code, reason }) => this.#closed(code, reason);

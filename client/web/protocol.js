@@ -122,13 +122,21 @@ export function playback(playing, itemId, playedMs) {
   return { type: "duplex.playback", playing, item_id: itemId, played_ms: Math.round(playedMs) };
 }
 
-/** Return where the service of a page lives; the token, if any, is the page's own. */
+/** Return where the service of a page lives. */
 export function serviceUrl(location) {
   const url = new URL("v1/realtime", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const token = new URLSearchParams(location.search).get("token");
-  url.search = token === null ? "" : new URLSearchParams({ token }).toString();
+  url.search = url.hash = "";
   return url.href;
+}
+
+/**
+ * Return what to offer when the socket is opened. The token stands behind the `#` of the page's address, which
+ * no browser sends; the socket takes it as a subprotocol, which no proxy logs.
+ */
+export function subprotocols(location) {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  return /^[\w.~-]+$/.test(token ?? "") ? [SUBPROTOCOL, `openai-insecure-api-key.${token}`] : [SUBPROTOCOL];
 }
 
 /** Say in words why a socket closed, for people. */
@@ -139,7 +147,7 @@ export function closeReason(code, reason) {
     1013: "The service is full. Try again later.",
     1011: "The session failed inside the service.",
     4400: "The service could not read the audio of this page.",
-    4401: "The service wants a token: open the page with ?token=… in its address.",
+    4401: "The service wants a token: open the page with #token=… behind its address.",
     4404: "The service does not know the session any more.",
     4408: "The service heard nothing for too long and closed the session.",
     4409: "The session went on in another window.",

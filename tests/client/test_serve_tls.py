@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 from typer.testing import CliRunner
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from client.cli import app
 from client.local_server import free_port
@@ -57,14 +59,20 @@ def trusting(tmp_path: Path) -> ssl.SSLContext:
 
 
 def test_the_page_and_the_socket_under_one_certificate(serving, tmp_path: Path):
-    port, _ = serving("--tls")
+    port, printed = serving("--tls")
     context = trusting(tmp_path)
     hosts = ["localhost", "127.0.0.1", *(host for host in lan_addresses() if ":" not in host)]
     for host in hosts:
         with urllib.request.urlopen(f"https://{host}:{port}/", timeout=10, context=context) as answer:
             assert b"<html" in answer.read()
     url = f"wss://{hosts[-1]}:{port}/v1/realtime"
-    with connect(url, ssl=context, proxy=None, origin=f"https://{hosts[-1]}:{port}") as socket:
+    origin = f"https://{hosts[-1]}:{port}"
+    with pytest.raises(InvalidStatus, match="401"), connect(url, ssl=context, proxy=None, origin=origin):
+        pass
+    token = re.search(r"token    ([0-9a-f]{32}) \(made", printed)
+    assert token, printed
+    offers = [Subprotocol(name) for name in ("duplex.v1", f"openai-insecure-api-key.{token[1]}")]
+    with connect(url, ssl=context, proxy=None, origin=origin, subprotocols=offers) as socket:
         assert json.loads(socket.recv(10))["type"] == "session.created"
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         urllib.request.urlopen(f"https://127.0.0.1:{port}/", timeout=10)
@@ -90,9 +98,10 @@ def test_it_prints_how_a_phone_gets_there(serving, tmp_path: Path):
     port, printed = serving("--host", "0.0.0.0")
     lan = [host for host in lan_addresses() if ":" not in host]
     assert re.search(r"SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", printed)
-    assert f"page     https://127.0.0.1:{port}/" in printed
+    token = re.search(rf"page     https://127.0.0.1:{port}/#token=([0-9a-f]{{32}})\n", printed)
+    assert token, printed
     if lan:
-        assert f"phone    https://{lan[0]}:{port}/" in printed
+        assert f"phone    https://{lan[0]}:{port}/#token={token[1]}\n" in printed
         assert "▄▄▄▄▄" in printed  # a finder pattern of the QR code
     key = tmp_path / "duplex" / "tls" / "key.pem"
     assert key.stat().st_mode & 0o077 == 0
@@ -110,3 +119,13 @@ def test_a_certificate_without_tls_is_refused(tmp_path: Path):
     result = CliRunner().invoke(app, ["serve", "--no-tls", "--cert", str(tmp_path / "c.pem")])
     assert result.exit_code == 2
     assert "--no-tls" in result.stderr
+
+
+def test_a_token_of_ones_own_is_not_printed_where_it_would_be_kept(serving, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DUPLEX_TOKEN", "my-own-t0ken")
+    port, printed = serving("--host", "0.0.0.0", "--no-tls")
+    assert "my-own-t0ken" not in printed
+    assert "token    wanted" in printed
+    url = f"ws://127.0.0.1:{port}/v1/realtime?token=my-own-t0ken"
+    with connect(url, proxy=None) as socket:
+        assert json.loads(socket.recv(10))["type"] == "session.created"

@@ -164,6 +164,9 @@ def test_stream_says_that_the_server_refused(start_server, files):
     result = CliRunner().invoke(app, ["stream", *map(str, files), "--url", server.url])
     assert result.exit_code == 1
     assert "HTTP 401" in result.stderr
+    command = ["stream", *map(str, files), "--url", server.url, "--speed", "max"]
+    shown = CliRunner().invoke(app, command, env={"DUPLEX_TOKEN": "secret"})
+    assert shown.exit_code == 0, shown.stderr
 
 
 class TestLocalServer:

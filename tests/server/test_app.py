@@ -135,7 +135,7 @@ def test_what_cannot_be_loaded_ends_the_process():
 
     server = make_server(create_app(Settings(port=0), load))
     server.run()
-    assert server.service.unready == "loading failed: no such model"
+    assert server.service.unready == "loading failed"
 
     with pytest.raises(RecognizerError, match="no such model"):
         serve(Settings(port=0), load)

@@ -9,6 +9,7 @@ import {
   closeReason,
   packFrame,
   serviceUrl,
+  subprotocols,
   unpackFrame,
 } from "../../../client/web/protocol.js";
 
@@ -62,11 +63,15 @@ test("seq and ms wrap at 32 bits", () => {
   assert.deepEqual([read.seq, read.ms], [5, 6]);
 });
 
-test("the socket is on the origin of the page, with its token", () => {
+test("the socket is on the origin of the page, and its token in no address", () => {
   const at = (href) => serviceUrl(new URL(href));
   assert.equal(at("http://localhost:8080/"), "ws://localhost:8080/v1/realtime");
   assert.equal(at("https://a.example/?lang=en"), "wss://a.example/v1/realtime");
-  assert.equal(at("https://a.example/?token=a%26b#x"), "wss://a.example/v1/realtime?token=a%26b");
+  assert.equal(at("https://a.example/#token=ab"), "wss://a.example/v1/realtime");
+  const offers = (href) => subprotocols(new URL(href));
+  assert.deepEqual(offers("https://a.example/#token=a-b_c.d~e"), ["duplex.v1", "openai-insecure-api-key.a-b_c.d~e"]);
+  assert.deepEqual(offers("https://a.example/"), ["duplex.v1"]);
+  assert.deepEqual(offers("https://a.example/#token=a%20b"), ["duplex.v1"], "nothing that a socket throws at");
 });
 
 test("close codes are explained, and what the server says is kept", () => {

@@ -167,10 +167,10 @@ def test_silence_leaves_the_reference_silent(page, open_page):
 
 
 def test_token_of_the_page_opens_the_socket(page, open_page):
-    server = open_page("?token=sesame", token="sesame")
+    server = open_page("#token=sesame", token="sesame")
     element(page, "start").click()
     eventually(page, "status", "Listening")
-    page.goto(f"{server.http}/?token=wrong")
+    page.goto(f"{server.http}/#token=wrong")
     element(page, "start").click()
     expect(element(page, "alert")).to_contain_text("token", timeout=SLOWLY)
 
