@@ -18,6 +18,7 @@ import soundfile
 from playwright.sync_api import expect, sync_playwright
 
 from client.page import web_directory
+from tests.client.page.chromium import until
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +153,7 @@ def test_the_page_in_a_browser_that_plays_and_records(pulse, start_server, tmp_p
         page.get_by_test_id("start").click()
         expect(page.get_by_test_id("status")).to_have_text("Listening")
         expect(page.get_by_test_id("reference")).to_have_text("ok", timeout=60_000)
-        page.wait_for_function("parseFloat(document.getElementById('erle').textContent) > 20")
+        until(page, "parseFloat(document.getElementById('erle').textContent) > 20")
         page.wait_for_timeout(8000)  # of audio to keep
         page.get_by_test_id("stop").click()
         with page.expect_download() as saving:

@@ -24,6 +24,7 @@ from tests.client.page.chromium import (
     element,
     eventually,
     speak_until,
+    until,
 )
 
 
@@ -32,8 +33,8 @@ def test_the_agents_echo_is_found_and_a_person_is_heard_over_it(page, open_page,
     open_page(load=lambda settings: assemble_models(settings, Scripted()))
     element(page, "start").click()
     eventually(page, "reference", "ok")
-    page.wait_for_function("parseFloat(document.getElementById('erle').textContent) > 6")
-    page.wait_for_function("parseFloat(document.getElementById('delay').textContent) > 0")
+    until(page, "parseFloat(document.getElementById('erle').textContent) > 6")
+    until(page, "parseFloat(document.getElementById('delay').textContent) > 0")
     delay_ms = int(element(page, "delay").inner_text().removesuffix(" ms"))
     assert 120 <= delay_ms < 500, "the echo path, and what the browser itself adds"
     speak_until(page, SPEAKS)
@@ -50,7 +51,7 @@ def test_narrator_of_the_service_is_heard_interrupted_and_goes_on(page, open_pag
     choose_agent(page, "Narrator")
     element(page, "start").click()
     eventually(page, "reference", "ok")
-    page.wait_for_function("Number(document.getElementById('ref').ariaValueNow) > -50")
+    until(page, "Number(document.getElementById('ref').ariaValueNow) > -50")
     expect(page.locator(".turn.agent").first).to_contain_text(re.compile(r"\w+ \w+"), timeout=SLOWLY)
     page.wait_for_timeout(3000)  # the canceller learns the room
     speak_until(page, TRUNCATED)
@@ -65,8 +66,8 @@ def test_frames_flow_without_gaps_and_are_kept(page, open_page, complaints):
     eventually(page, "status", "Listening")
     eventually(page, "reference", "ok")
     choose_agent(page, "Silence")  # what it is given then is nobody's echo
-    page.wait_for_function("document.getElementById('vad').dataset.state === 'speech'")
-    page.wait_for_function("document.getElementById('round-trip').textContent.endsWith('ms')")
+    until(page, "document.getElementById('vad').dataset.state === 'speech'")
+    until(page, "document.getElementById('round-trip').textContent.endsWith('ms')")
     page.wait_for_timeout(2000)  # of audio to keep
     element(page, "stop").click()
     eventually(page, "status", "Stopped")
@@ -106,13 +107,13 @@ def check_audio(file: bytes) -> int:
 def check_comparison(page: Page) -> None:
     """Microphone and cleaned audio play in turns, from the same place on."""
     player = element(page, "player")
-    page.wait_for_function("document.querySelector('audio').readyState >= 2")
+    until(page, "document.querySelector('audio').readyState >= 2")
     player.evaluate("player => { player.currentTime = 1.5; }")
     element(page, "comparison").get_by_label("β 0.2").check()
-    page.wait_for_function("document.querySelector('audio').readyState >= 2")
+    until(page, "document.querySelector('audio').readyState >= 2")
     assert player.evaluate("player => player.currentTime") == 1.5
     player.evaluate("player => player.play()")
-    page.wait_for_function("document.querySelector('audio').currentTime > 1.6")
+    until(page, "document.querySelector('audio').currentTime > 1.6")
 
 
 def test_a_session_can_be_started_again_and_keeps_the_screen_on(page, open_page, complaints):
@@ -128,10 +129,10 @@ def test_a_session_can_be_started_again_and_keeps_the_screen_on(page, open_page,
     for started in (1, 2):
         element(page, "start").click()
         eventually(page, "status", "Listening")
-        page.wait_for_function("locks.filter((lock) => !lock.released).length === 1")
+        until(page, "locks.filter((lock) => !lock.released).length === 1")
         element(page, "stop").click()
         eventually(page, "status", "Stopped")
-        page.wait_for_function("locks.every((lock) => lock.released)")
+        until(page, "locks.every((lock) => lock.released)")
         assert page.evaluate("locks.length") == started
     assert not complaints
 
@@ -163,7 +164,7 @@ def test_silence_leaves_the_reference_silent(page, open_page):
     element(page, "start").click()
     eventually(page, "reference", "ok")
     choose_agent(page, "Silence")
-    page.wait_for_function("document.getElementById('ref').ariaValueNow === '-90'")
+    until(page, "document.getElementById('ref').ariaValueNow === '-90'")
 
 
 def test_token_of_the_page_opens_the_socket(page, open_page):
@@ -171,6 +172,7 @@ def test_token_of_the_page_opens_the_socket(page, open_page):
     element(page, "start").click()
     eventually(page, "status", "Listening")
     page.goto(f"{server.http}/#token=wrong")
+    page.reload()  # another fragment alone is no other page
     element(page, "start").click()
     expect(element(page, "alert")).to_contain_text("token", timeout=SLOWLY)
 

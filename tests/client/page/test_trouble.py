@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.client.page.chromium import SLOWLY, element, eventually
+from tests.client.page.chromium import SLOWLY, element, eventually, until
 
 
 def test_refused_microphone_is_said(page, open_page):
@@ -48,7 +48,7 @@ def test_unplugged_microphone_is_replaced_or_said(page, open_page, complaints):
     expect(element(page, "warning")).to_contain_text("muted the microphone", timeout=SLOWLY)
     page.evaluate("unplug()")
     expect(element(page, "warning")).to_contain_text("another one took its place", timeout=SLOWLY)
-    page.wait_for_function("Number(document.getElementById('mic').ariaValueNow) > -50")
+    until(page, "Number(document.getElementById('mic').ariaValueNow) > -50")
     eventually(page, "status", "Listening")
     page.evaluate("refuse()")
     page.evaluate("unplug()")
@@ -93,7 +93,7 @@ def test_lost_connection_is_resumed_and_a_lost_service_replaced(page, open_page,
     page.evaluate("socket.close()")
     expect(element(page, "events")).to_contain_text("session.updated", timeout=SLOWLY)
     eventually(page, "status", "Listening")
-    page.wait_for_function("document.getElementById('warning').textContent === ''")
+    until(page, "document.getElementById('warning').textContent === ''")
     assert "duplex_sessions_resumed_total 1.0" in server.metrics()
     expect(element(page, "events")).not_to_contain_text("gap")  # what was lost with the socket came again
     server.stop()
@@ -117,7 +117,7 @@ def test_browser_that_refuses_16_khz_is_resampled(page, open_page, complaints):
     element(page, "start").click()
     eventually(page, "status", "Listening")
     eventually(page, "reference", "ok")
-    page.wait_for_function("Number(document.getElementById('mic').ariaValueNow) > -50")
+    until(page, "Number(document.getElementById('mic').ariaValueNow) > -50")
     assert not complaints
 
 
