@@ -11,6 +11,7 @@ from client.commands.demo import demo
 from client.commands.evaluate import group as evaluate
 from client.commands.loopback import loopback
 from client.commands.mixtures import mixtures
+from client.commands.replay import replay
 from client.commands.serve import serve
 from client.commands.stream import stream
 from client.commands.train import train
@@ -32,6 +33,7 @@ app.command(rich_help_panel=SEE)(cancel)
 app.command(rich_help_panel=RUN)(serve)
 app.command(rich_help_panel=RUN)(stream)
 app.command(rich_help_panel=RUN)(loopback)
+app.command(rich_help_panel=RUN)(replay)
 app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
 app.add_typer(evaluate, name="evaluate", rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(train)

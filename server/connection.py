@@ -158,10 +158,13 @@ class Connection:
         if data is not None:
             frame = self._protocol.receive_binary(data)
             self._check_pace(frame)
+            self._session.overhear(data)
             self._submit(frame)
             self._warn_of_queue()
             return
         event = self._protocol.receive_text(message["text"])
+        if not isinstance(event, Ping | Resume):  # neither is the engine's business, and one is a secret
+            self._session.overhear(message["text"])
         match event:
             case Ping():
                 self._session.deliver([Pong(ping_id=event.event_id)])

@@ -54,6 +54,26 @@ class Filters(Protocol):
         ...
 
 
+class Tape(Protocol):
+    """What keeps a session for later; messages and results come from the event loop."""
+
+    def message(self, message: bytes | str) -> None:
+        """Take what the peer sent."""
+        ...
+
+    def told(self, items: Sequence[Item]) -> None:
+        """Take what the peer is told."""
+        ...
+
+    def hop(self, hop: CleanHop) -> None:
+        """Take what the canceller heard and made of it; on the engine's thread, as `close` is."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
 class Lane:
     """One session in the engine.
 
@@ -64,6 +84,7 @@ class Lane:
         cancels: The canceller's outputs are used; otherwise the microphone takes their place.
         touched: Something happened since the last `collect`.
         arrived_at: When the newest message that was taken had come; None once it was measured.
+        tape: Records the session, where that is wanted.
     """
 
     def __init__(
@@ -89,6 +110,7 @@ class Lane:
         self.cancels = True
         self.touched = False
         self.arrived_at: float | None = None
+        self.tape: Tape | None = None
         config = config or SessionConfig()
         new_item_id = partial(_named, f"item_{session_id}", count(1))
         new_response_id = partial(_named, f"resp_{session_id}", count(1))
@@ -149,6 +171,8 @@ class Lane:
 
     def listen(self, hop: CleanHop, double_talk: bool) -> None:
         """Take a hop back from the canceller."""
+        if self.tape is not None:
+            self.tape.hop(hop)
         self._sent_ms = 1000 * (hop.start + HOP) // SAMPLE_RATE
         self._listener.doubts_client = self._timeline.playback_denied
         self._tell(self._listener.process(hop))
@@ -184,6 +208,8 @@ class Lane:
         """Let the workers forget this session."""
         self._listener.close()
         self._seat.close()
+        if self.tape is not None:
+            self.tape.close()
 
     def _tell(self, events: Sequence[ServerEvent]) -> None:
         """Say what the listener found, to the peer and to the agent."""

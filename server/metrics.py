@@ -40,6 +40,11 @@ class Metrics:
         self.failures = Counter(
             "duplex_session_failures", "Sessions ended by an internal error", registry=self.registry
         )
+        self.unrecorded = Counter(
+            "duplex_recording_dropped",
+            "Pieces of recordings for which the disk was too slow",
+            registry=self.registry,
+        )
         self.round = Histogram(
             "duplex_engine_round_seconds",
             "One batched call over all sessions with a full hop",

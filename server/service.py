@@ -16,6 +16,7 @@ from server.lane import Lane
 from server.metrics import Metrics
 from server.models import Models
 from server.peers import Peers
+from server.record import Recorder
 from server.registry import Registry
 from server.session import Session
 from server.session_config import DuplexConfig, Limits, SessionConfig
@@ -42,6 +43,7 @@ class Service:
         self.registry: Registry | None = None
         self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
+        self._recorder: Recorder | None = None
         self._load = load
         self._models: Models | None = None
         self._thread: EngineThread | None = None
@@ -102,6 +104,8 @@ class Service:
             await self._loading
         if self._thread is not None:
             await asyncio.to_thread(self._thread.stop)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         if self._models is not None:
             await asyncio.to_thread(self._models.close)
 
@@ -129,6 +133,10 @@ class Service:
         gc.freeze()
         self._thread = EngineThread(engine)
         self._thread.start()
+        if (folder := self.settings.record) is not None:
+            keep_s, max_bytes = 86_400 * self.settings.record_days, 1e9 * self.settings.record_gb
+            self._recorder = Recorder(folder, keep_s, max_bytes, self.metrics)
+            logger.warning("sessions are recorded in %s", folder)
         make_session = partial(self._make_session, self._models, self._thread)
         self.registry = Registry(self.settings, engine, make_session, self.metrics)
         logger.info("ready for %d sessions", self.settings.max_sessions)
@@ -137,6 +145,9 @@ class Service:
         config = SessionConfig(duplex=DuplexConfig(agent=self.settings.agent))
         name = f"sess_{secrets.token_hex(8)}"
         lane = Lane(name, models.turns, models.recognition, models.company, config)
-        return Session(
+        session = Session(
             lane, models.backends, self.limits, models.core.latency, thread.wake, models.company.names
         )
+        if self._recorder is not None:
+            lane.tape = self._recorder.tape(session.describe(), {"agents": list(models.company.names)})
+        return session

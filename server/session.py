@@ -132,8 +132,15 @@ class Session:
         self.lane.inbox.put(Arrival(message, 1000 * samples / self.config.rate, at))
         self._wake()
 
+    def overhear(self, message: bytes | str) -> None:
+        """Let a recording know what the peer has sent, in the order in which it counts."""
+        if self.lane.tape is not None:
+            self.lane.tape.message(message)
+
     def deliver(self, items: Sequence[Item]) -> None:
         """Take what the peer is to be told."""
+        if self.lane.tape is not None:
+            self.lane.tape.told(items)
         try:
             for item in items:
                 self.outbox.put(item)

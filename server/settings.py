@@ -65,6 +65,10 @@ class Settings(BaseSettings):
             machines are not served without one.
         origins: Web origins that may connect beside the server's own; `*` is all of them. Without a token
             the server's own are only this machine's names: others may be made to point here.
+        record: Directory in which each session is kept: what came, what went out and the cleaned audio.
+            Without it nothing that is heard is ever stored.
+        record_days: Recordings are deleted after so long.
+        record_gb: The oldest are deleted when all together are larger.
         web_dir: Directory of the page at `/`.
         tls: Speak https and wss; by default wherever other machines can reach the server. Without a
             certificate of one's own, `server.tls` keeps a self-signed one.
@@ -107,6 +111,9 @@ class Settings(BaseSettings):
     max_sessions_per_token: int = Field(0, ge=0)
     token: SecretStr | None = None
     origins: Annotated[tuple[str, ...], NoDecode] = ()
+    record: Path | None = None
+    record_days: float = Field(7, gt=0)
+    record_gb: float = Field(10, gt=0)
     web_dir: Path | None = None
     tls: bool | None = None
     tls_certificate: Path | None = None

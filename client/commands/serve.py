@@ -108,6 +108,13 @@ def serve(
     model: Annotated[
         Path | None, typer.Option(help="A checkpoint of `duplex train`; else the shipped weights.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep every session there, for `duplex replay`; else nothing that is heard is stored.",
+        ),
+    ] = None,
     log_format: Annotated[
         LogFormat | None, typer.Option(help="'json': one object a line.", show_default="text")
     ] = None,
@@ -138,6 +145,7 @@ def serve(
         agent=agent,
         aec_model=model,
         log_format=log_format,
+        record=record,
         tls_certificate=cert,
         tls_key=key,
     )
