@@ -22,6 +22,8 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 if TYPE_CHECKING:  # a test of the core must not need the server
+    from fastapi import FastAPI
+
     from server.app import DrainingServer
     from server.service import LoadModels, Service
     from server.session import Session
@@ -40,6 +42,10 @@ class RunningServer:
     @property
     def service(self) -> Service:
         return self._server.service
+
+    @property
+    def app(self) -> FastAPI:
+        return self._server.config.app  # type: ignore[return-value]
 
     def metrics(self) -> str:
         return self.service.metrics.exposition().decode()
