@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 import sys
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -14,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from server.headers import HEADERS
 from server.logs import Discreet, JsonFormatter
+from server.metrics import Metrics
 from server.peers import MISSES
 
 TOKEN = "t0ps3cr3t-t0k3n"
@@ -122,3 +125,30 @@ def test_faults_keep_their_trace_in_the_log_and_their_session():
     line = json.loads(formatter.format(record))
     assert (line["session"], line["level"], line["logger"]) == (*named, "error", "server.engine")
     assert "RuntimeError: broken" in line["exception"]
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_each_test_that_the_threat_model_names_is_there():
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    assert len(rows) >= 14
+    for row in rows:
+        file = ""
+        named = re.findall(r"`([\w/.]*)(?:::(\w+))?`", row.rsplit("|", 2)[1])
+        assert named, row
+        for path, test in named:
+            file = path or file
+            found = [each for each in ROOT.glob(f"tests/**/{Path(file).name}") if file in str(each)]
+            assert found, file
+            assert not test or any(f"def {test}(" in each.read_text("utf-8") for each in found), test
+
+
+def test_the_dashboard_shows_metrics_that_there_are():
+    names = set(re.findall(r"duplex_\w+", (ROOT / "docker" / "grafana" / "duplex.json").read_text("utf-8")))
+    there = set(re.findall(r"^(duplex_\w+)", Metrics().exposition().decode(), re.MULTILINE))
+    there |= {f"{name}_total" for name in ("duplex_connections_closed", "duplex_connections_refused")}
+    assert names - there == set()
+    families = {re.sub(r"_(bucket|sum|count|total|created)$", "", name) for name in there}
+    assert families == {re.sub(r"_(bucket|total)$", "", name) for name in names}, "all of them are shown"
