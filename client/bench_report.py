@@ -11,6 +11,15 @@ from rich.table import Table
 
 Report = dict[str, Any]
 
+_ABOUT = """Written by `duplex bench --docs` and `duplex bench server --docs`. Costs are CPU times of a core.
+The floor is what a stage's multiplications and bytes would take at the rates that this machine reached in a
+large matrix product and a large copy; for one stream the weights alone have to be read.
+
+Turnaround is wall-clock time, from sending the last sample that a cleaned hop needs to having the hop, over
+WebSockets from another process on the same machine. Where the machine's load is above its number of cores,
+other programs made frames wait: latencies are then theirs as much as ours, and only the CPU of steps in which
+the service kept up says something, which is what the fit uses."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -57,7 +66,7 @@ def write_docs(report: Report, folder: Path) -> None:
     if kept.exists():
         report = {**json.loads(kept.read_text(encoding="utf-8")), **report}
     kept.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    parts = ["# Speed", "Written by `duplex bench --docs`; times are CPU times of one core."]
+    parts = ["# Speed", _ABOUT]
     parts += [grid.markdown() for grid in grids(report)]
     if "streams" in report:
         parts.append(f"![Stages]({_plot_stages(report, folder / 'bench-stages.png')})")
@@ -137,9 +146,9 @@ def _plot_stages(report: Report, path: Path) -> str:
             heights = [report["streams"][count]["stages_us"][stage] for count in counts]
             axes.bar(counts, heights, bottom=bottom, label=stage)
             bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
-    for name, figures in report.get("peers", {}).items():
+    for i, (name, figures) in enumerate(report.get("peers", {}).items()):
         axes.axhline(figures["rtf"] * 20_000, linestyle="--", color="0.3")
-        axes.annotate(name, (len(counts) - 0.6, figures["rtf"] * 20_000), ha="right", va="bottom")
+        axes.annotate(name, (len(counts) - 0.6 - 0.7 * i, figures["rtf"] * 20_000), ha="right", va="bottom")
     axes.set(
         xlabel="streams together", ylabel="µs a stream and frame", title="Cost of a 20 ms frame, one core"
     )

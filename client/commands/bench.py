@@ -21,6 +21,9 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the figures the
 Docs = Annotated[
     Path | None, typer.Option("--docs", help="Write tables, plots and figures into this folder.")
 ]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Go on though frames are late: for a fit on a busy machine.")
+]
 Sessions = Annotated[int, typer.Option(min=1, max=1024, help="The most sessions to try.")]
 
 
@@ -71,6 +74,7 @@ def bench_service(
     minutes: Annotated[float, typer.Option(min=0.02, help="How long each step is held.")] = 0.5,
     url: Annotated[str | None, typer.Option(help="A service that runs already; else one is started.")] = None,
     token: Annotated[str | None, typer.Option(help="Of that service.", envvar="DUPLEX_TOKEN")] = None,
+    keep_going: KeepGoing = False,
     json_file: Json = None,
     docs: Docs = None,
 ) -> None:
@@ -85,7 +89,7 @@ def bench_service(
     console = Console()
     try:
         with console.status("starting") as status:
-            report = {"server": bench_server(sessions, 60 * minutes, url, token, status.update)}
+            report = {"server": bench_server(sessions, 60 * minutes, url, token, keep_going, status.update)}
     except ServerFailedError as error:
         fail(str(error))
     if all(step["lost"] == step["sessions"] for step in report["server"]["steps"]):

@@ -47,6 +47,11 @@ def test_the_fit_finds_the_line_and_fills_cores_to_70_percent():
     assert fit_cost([step(1)]) is None
 
 
+def test_a_service_that_falls_behind_says_nothing_about_its_need():
+    steps = [step(n, cpu=0.1 + 0.01 * n) for n in (1, 8, 40)]
+    assert fit_cost([*steps, step(64, ms=4000, cpu=0.5)]) == fit_cost(steps)
+
+
 def test_documents_keep_what_was_not_measured_anew(tmp_path):
     pytest.importorskip("matplotlib")
     write_docs({"server": report()["server"]}, tmp_path)
