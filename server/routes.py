@@ -130,4 +130,5 @@ def _describe(service: Service) -> dict[str, Any]:
         "limits": service.limits.model_dump(),
         "rates": [16000, 24000, 48000],
         "agents": models.company.names if models else None,
+        "recorded": service.settings.record is not None,
     }

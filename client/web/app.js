@@ -17,6 +17,7 @@ const captions = new Captions(at("captions"), (ms) => comparison.playFrom(ms));
 const scope = new Scope({ mic: at("mic-scope"), ref: at("ref-scope"), cleaned: at("cleaned-scope"), turns: at("turns") });
 const display = new Display(view, captions, scope.turns);
 let call = null; // the one that runs
+let recorded = false; // by the service
 let saved = null; // what can be downloaded: of this call, or of the last one
 
 function chosen(name) {
@@ -54,6 +55,7 @@ async function start() {
   call = saved = makeCall();
   const mine = call;
   view.reset();
+  warnOfRecording();
   display.reset();
   captions.clear();
   comparison.clear();
@@ -95,11 +97,18 @@ async function end(state, text) {
   if (call === null && ended?.recorder.length > 0) comparison.load(ended.recorder);
 }
 
+/** Who talks to a service that keeps what it hears must know. */
+function warnOfRecording() {
+  view.notice("recorded", recorded ? "This service keeps a recording of each session." : "");
+}
+
 /** Offer the agents that this service has. */
 async function offerAgents() {
   try {
-    const { agents = [] } = await (await fetch("v1/config")).json();
+    const { agents = [], recorded: keeps } = await (await fetch("v1/config")).json();
     view.agents(agents);
+    recorded = keeps === true;
+    warnOfRecording();
   } catch {
     // Without an answer all stay on offer: the service itself will say which it lacks.
   }

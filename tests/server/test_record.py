@@ -5,6 +5,7 @@ import os
 import stat
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ async def talk(url: str, seconds: float = 2.0) -> dict[str, Any]:
 def recorded(start_server: Callable[..., Any], tmp_path: Path):
     """Return how to record a session: its bundle, complete, and its description."""
     server = start_server(record=tmp_path / "kept", max_behind_s=60)
+
+    with urllib.request.urlopen(f"{server.http}/v1/config", timeout=10) as answer:
+        assert json.load(answer)["recorded"] is True, "people can know"
 
     async def record() -> tuple[Path, dict[str, Any]]:
         session = await talk(server.url)

@@ -6,13 +6,14 @@ import re
 import sys
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from server.headers import HEADERS
 from server.logs import Discreet, JsonFormatter
@@ -112,6 +113,25 @@ async def test_no_secret_is_logged(start_server: Callable[..., Any]):
     assert "/v1/realtime?token=[hidden]" in log, "the test sees what uvicorn logs"
     about = [json.loads(line) for line in lines]
     assert any(line.get("session") == session["id"] for line in about)
+
+
+async def test_what_fails_inside_is_not_told_to_the_peer(server: Any, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("cannot read /srv/private/model.onnx")
+
+    monkeypatch.setattr("server.lane.Lane.listen", fail)
+    async with connect(server.url, proxy=None) as socket:
+        await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 4000}))
+        told: list[str | bytes] = []
+        with suppress(ConnectionClosedError):
+            while True:
+                told.append(await socket.recv())
+    assert "this session failed" in "".join(map(str, told))
+    assert socket.close_code == 1011
+    monkeypatch.setattr("server.metrics.Metrics.exposition", fail)
+    status, _, body = get(f"{server.http}/metrics")
+    assert (status, body) == (500, "Internal Server Error")
+    assert "private" not in f"{told}{socket.close_reason}{body}"
 
 
 def test_faults_keep_their_trace_in_the_log_and_their_session():

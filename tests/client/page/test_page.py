@@ -177,6 +177,14 @@ def test_token_of_the_page_opens_the_socket(page, open_page):
     expect(element(page, "alert")).to_contain_text("token", timeout=SLOWLY)
 
 
+def test_who_is_recorded_is_told(page, open_page, tmp_path):
+    open_page(record=tmp_path)
+    expect(element(page, "warning")).to_contain_text("keeps a recording", timeout=SLOWLY)
+    element(page, "start").click()
+    eventually(page, "status", "Listening")
+    expect(element(page, "warning")).to_contain_text("keeps a recording")
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 def test_nothing_is_wider_than_the_screen(page, open_page, width):
     page.set_viewport_size({"width": width, "height": 800})
