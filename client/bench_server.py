@@ -22,6 +22,7 @@ MOST_P99_MS = 40.0
 AUDIO_S = 20.0
 ATTEMPTS = 2  # another program may have been in the way
 KEPT_UP_MS = 100.0  # half of all frames come back sooner, while the service keeps up
+LEAST_FOR_FIT = 16  # few sessions do not share batches, and would foretell too little
 FULL = 0.7  # of a core: what the fit may fill
 CORES = (1, 4, 16, 64)
 
@@ -147,7 +148,7 @@ def fit_cost(steps: Sequence[Report]) -> Report | None:
     A service that falls behind uses what it is given, not what it needs: such steps are left out.
     """
     known = [s for s in steps if s["cpu"] > 0 and s["turnaround_ms"]["p50"] < KEPT_UP_MS and not s["lost"]]
-    if len(known) < 2:
+    if len(known) < 3 or known[-1]["sessions"] < LEAST_FOR_FIT:
         return None
     each, once = np.polyfit([s["sessions"] for s in known], [s["cpu"] for s in known], 1)
     if each <= 0:

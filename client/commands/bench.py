@@ -57,6 +57,7 @@ def bench(
     from aec_core.memory import keep_freed_memory
     from client.bench_server import bench_server
     from client.bench_vad import add_vad
+    from client.local_server import ServerFailedError
 
     keep_freed_memory()  # as the service does
     console = Console()
@@ -64,7 +65,10 @@ def bench(
         report = run_bench(counts, seconds)
         add_vad(report)
         if server:
-            report["server"] = bench_server(sessions, _QUICK_S, progress=status.update)
+            try:
+                report["server"] = bench_server(sessions, _QUICK_S, progress=status.update)
+            except ServerFailedError as error:
+                fail(f"no service to measure: {error}")
     _show(report, json_file, docs)
 
 
