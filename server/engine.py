@@ -115,12 +115,16 @@ class Engine:
         """Process all whole hops that are here and hand out the results; return their number."""
         while self._orders:
             self._orders.popleft()()
-        hops = 0
+        hops, delivered_at = 0, perf_counter()
         for _ in range(MAX_ROUNDS):
             done = self._round()
             hops += done
             if not done:
                 break
+            # Whoever sends a file has many rounds; a live session must not wait for them all.
+            if perf_counter() - delivered_at > PERIOD_S:
+                self._deliver()
+                delivered_at = perf_counter()
         self._deliver()
         return hops
 
