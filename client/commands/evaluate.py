@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from client.commands.evaluate_conversation import conversation
-from client.commands.terminal import fail, need, warn
+from client.commands.evaluation import phase_bars, print_report
+from client.commands.terminal import fail, need
 
 if TYPE_CHECKING:
     from aec_core.evaluate.run import EvaluateOptions, Evaluation
@@ -70,40 +71,21 @@ def evaluate(
 
 
 def _run(options: EvaluateOptions) -> Evaluation:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
     from aec_core.evaluate.run import evaluate as run
     from client.listeners import listeners
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-
-        def show(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = bar.add_task(phase)
-            bar.update(tasks[phase], completed=done, total=total)
-
+    with phase_bars() as show:
         return run(options, listeners(), show)
 
 
 def _report(evaluation: Evaluation, json_file: Path | None, folder: Path | None, how: str) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     from aec_core.evaluate.report import markdown, write_docs, write_json
 
     if json_file is not None:
         write_json(evaluation, json_file)
     if folder is not None:
         write_docs(evaluation, folder, how)
-    for line in evaluation.missing:
-        warn(line)
-    console = Console()
-    console.print(Markdown(markdown(evaluation)))
-    held = sum(row["holds"] for row in evaluation.targets)
-    console.print(f"{held} of {len(evaluation.targets)} targets hold")
+    print_report(markdown(evaluation), evaluation.missing, evaluation.targets)
 
 
 def _whole(manifest: Path | None) -> Path:

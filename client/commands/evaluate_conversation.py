@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from client.commands.evaluation import phase_bars, print_report
 from client.commands.terminal import fail, need, warn
 
 if TYPE_CHECKING:
@@ -75,39 +76,20 @@ def _recognizer() -> Recognizer | None:
 
 
 def _run(options: Options, recognizer: Recognizer | None) -> Conversation:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
     from client.conversation.run import evaluate
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-
-        def show(phase: str, done: float, total: float) -> None:
-            if phase not in tasks:
-                tasks[phase] = bar.add_task(phase)
-            bar.update(tasks[phase], completed=done, total=total)
-
+    with phase_bars() as show:
         return evaluate(options, recognizer, show)
 
 
 def _report(result: Conversation, json_file: Path | None, folder: Path | None, how: str) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     from client.conversation.report import markdown, write_docs, write_json
 
     if json_file is not None:
         write_json(result, json_file)
     if folder is not None:
         write_docs(result, folder, how)
-    for line in result.missing:
-        warn(line)
-    console = Console()
-    console.print(Markdown(markdown(result)))
-    held = sum(row["holds"] for row in result.targets)
-    console.print(f"{held} of {len(result.targets)} targets hold; it took {result.seconds:.0f} s")
+    print_report(markdown(result), result.missing, result.targets, f"; it took {result.seconds:.0f} s")
 
 
 def _command(options: Options, manifest: Path | None, no_asr: bool) -> str:

@@ -53,3 +53,9 @@ def test_a_voice_from_an_overdriven_loudspeaker_is_silenced(speaker):
 def test_noise_from_a_good_loudspeaker_is_silenced():
     ref = speech_like(8, seed=4)
     check_silenced(far_end(ref, 1600, noise=1e-3), ref, vad_db=30, asr_db=20)
+
+
+@pytest.mark.xfail(strict=True, reason="9.3 of 10 dB and 4.9 of 5: clipped noise passes for speech")
+def test_noise_from_an_overdriven_loudspeaker_is_silenced():
+    ref = speech_like(8, seed=4)
+    check_silenced(far_end(np.tanh(4 * ref) / 4, 1600, noise=1e-3), ref, vad_db=10, asr_db=5)
