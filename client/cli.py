@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from client.commands.ablate import ablate
@@ -21,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Speech in real time from people who talk over an agent: echo cancellation, turns, transcripts.",
 )
 
 SEE = "See it work"
@@ -39,6 +41,22 @@ app.add_typer(evaluate, name="evaluate", rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(train)
 app.command(rich_help_panel=MEASURE)(ablate)
 app.command(rich_help_panel=MEASURE)(mixtures)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"duplex {version('duplex-aec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Speech in real time from people who talk over an agent: echo cancellation, turns, transcripts."""
 
 
 def main() -> None:
