@@ -171,6 +171,7 @@ class Lane:
 
     def listen(self, hop: CleanHop, double_talk: bool) -> None:
         """Take a hop back from the canceller."""
+        self.touched = True
         if self.tape is not None:
             self.tape.hop(hop)
         self._sent_ms = 1000 * (hop.start + HOP) // SAMPLE_RATE

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import server.engine as engine_module
 from aec_core import HOP, HopCanceller
 from client.wire import Frame, Kind, pack, unpack
 from server.engine import Engine, EngineThread
@@ -344,7 +345,11 @@ def test_betas_are_the_sessions_own(turns: TurnService):
     np.testing.assert_allclose(plain.cleaned, swapped.cleaned[:, ::-1], atol=ROUNDING)
 
 
-def test_json_audio_is_heard_like_frames(turns: TurnService):
+@pytest.mark.parametrize(
+    "period_s", [engine_module.PERIOD_S, 0.0], ids=["as ever", "each round is handed out"]
+)
+def test_json_audio_is_heard_like_frames(turns: TurnService, monkeypatch, period_s: float):
+    monkeypatch.setattr(engine_module, "PERIOD_S", period_s)
     engine = make_engine(2)
     frames = Peer(engine, Lane("a", turns, None), duplex={"cleaned_audio": True})
     appends = Peer(engine, Lane("b", turns, None), duplex={"cleaned_audio": True})
