@@ -6,7 +6,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -66,8 +66,11 @@ class Address:
     ca: Path | None = None
     timeout_s: float = 10.0
 
-    async def open(self) -> ClientConnection:
+    async def open(self, session: str | None = None) -> ClientConnection:
         """Connect.
+
+        Args:
+            session: That is to be resumed; stands in the address, for whoever routes.
 
         Raises:
             RefusedError: If the service refuses.
@@ -76,7 +79,7 @@ class Address:
         local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
         try:
             return await connect(
-                self.url,
+                _with_session(self.url, session) if session else self.url,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 additional_headers={"Authorization": f"Bearer {self.token}"} if self.token else None,
                 ssl=self._trust(),
@@ -133,6 +136,12 @@ class Address:
         return RefusedError(
             f"{self.url} refused the connection with HTTP {status}{meaning}{advice}", status, seconds
         )
+
+
+def _with_session(url: str, session: str) -> str:
+    address = urlsplit(url)
+    query = "&".join(filter(None, (address.query, urlencode({"session": session}))))
+    return urlunsplit(address._replace(query=query))
 
 
 def closed(error: ConnectionClosed) -> ClosedError | RefusedError:

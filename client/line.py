@@ -195,7 +195,7 @@ class Line:
             RefusedError: If the service refuses.
             DuplexError: If there is none, or it goes away again.
         """
-        socket = await self._address.open()
+        socket = await self._address.open(self.session["id"])
         try:
             async with asyncio.timeout(self._address.timeout_s):
                 await socket.recv()  # the description of a session that gives way to ours

@@ -27,7 +27,7 @@ from server.pcm import Pcm, from_bytes
 SOUNDS = ("mic", "ref", "vad", "asr")
 EVENTS, MESSAGES, CONFIG = "events.jsonl", "messages.bin", "config.json"
 
-_NAME = re.compile(r"(\d{8}T\d{6}Z)_sess_[0-9a-f]{16}")
+_NAME = re.compile(r"(\d{8}T\d{6}Z)_sess_[a-z0-9-]{1,63}_[0-9a-f]{16}")
 _RECORD = struct.Struct("<?I")  # text or not, bytes
 
 

@@ -13,7 +13,7 @@ from server.settings import Settings
 
 TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
-_SESSION = re.compile(r"\bsess_[0-9a-f]{16}\b")
+_SESSION = re.compile(r"\bsess_[a-z0-9-]{1,63}_[0-9a-f]{16}\b")
 # uvicorn logs whole addresses and, when it debugs, headers and the beginnings of messages.
 _SHOWN = re.compile(
     r"""(token["'\\]*\s*[=:]\s*["'\\]*|Bearer\s+|openai-insecure-api-key\.)[\w.~+/%-]+""", re.IGNORECASE

@@ -143,7 +143,7 @@ class Service:
 
     def _make_session(self, models: Models, thread: EngineThread) -> Session:
         config = SessionConfig(duplex=DuplexConfig(agent=self.settings.agent))
-        name = f"sess_{secrets.token_hex(8)}"
+        name = f"sess_{self.settings.worker}_{secrets.token_hex(8)}"  # who routes a resume reads the worker
         lane = Lane(name, models.turns, models.recognition, models.company, config)
         session = Session(
             lane, models.backends, self.limits, models.core.latency, thread.wake, models.company.names

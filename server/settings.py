@@ -73,6 +73,8 @@ class Settings(BaseSettings):
         tls: Speak https and wss; by default wherever other machines can reach the server. Without a
             certificate of one's own, `server.tls` keeps a self-signed one.
         tls_certificate: PEM file; belongs to `tls_key`.
+        worker: Names this process in the ids of its sessions, so that who stands in front of several can
+            send a client that resumes to the right one.
     """
 
     # Errors are printed, and what was given may be a secret.
@@ -118,6 +120,7 @@ class Settings(BaseSettings):
     tls: bool | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    worker: str = Field("0", pattern=r"^[a-z0-9-]{1,63}$")
 
     @field_validator("origins", mode="before")
     @classmethod

@@ -77,7 +77,7 @@ export class Connection {
   }
 
   #open() {
-    this.socket = new WebSocket(serviceUrl(this.location), subprotocols(this.location));
+    this.socket = new WebSocket(serviceUrl(this.location, this.session?.id), subprotocols(this.location));
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = ({ data }) => this.#receive(data);
     this.socket.onclose = ({ code, reason }) => this.#closed(code, reason);

@@ -122,11 +122,12 @@ export function playback(playing, itemId, playedMs) {
   return { type: "duplex.playback", playing, item_id: itemId, played_ms: Math.round(playedMs) };
 }
 
-/** Return where the service of a page lives. */
-export function serviceUrl(location) {
+/** Return where the service of a page lives; the id of a session to resume is for whoever routes. */
+export function serviceUrl(location, session) {
   const url = new URL("v1/realtime", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.search = url.hash = "";
+  url.search = session ? new URLSearchParams({ session }) : "";
+  url.hash = "";
   return url.href;
 }
 

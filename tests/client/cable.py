@@ -11,6 +11,7 @@ class Cable:
     Attributes:
         refusals: So many of the next connections are cut at once.
         tries: Connections that were asked for.
+        asked: The path and the query of each that was let through.
         deaf: What the server sends is lost.
     """
 
@@ -20,6 +21,7 @@ class Cable:
         self._tasks = set()
         self.refusals = 0
         self.tries = 0
+        self.asked = []
         self.deaf = False
         self._swallowed, self._news = b"", asyncio.Event()
 
@@ -55,6 +57,9 @@ class Cable:
             return
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._open += [writer, back]
+        request = await reader.readline()
+        self.asked += [part.decode() for part in request.split()[1:2]]
+        back.write(request)
         try:
             await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
         finally:

@@ -93,6 +93,15 @@ async def test_events_keep_their_place_among_the_frames(server):
     assert heard_ms[-1] == pytest.approx(2000, abs=40)
 
 
+async def test_the_address_names_the_session_that_comes_back(server):
+    async with Cable(server.url) as cable, DuplexClient(f"{cable.url}?tenant=7") as client:
+        cable.cut()
+        async for event in client:
+            if event["type"] == "session.updated":
+                break
+    assert cable.asked == ["/v1/realtime?tenant=7", f"/v1/realtime?tenant=7&session={client.session['id']}"]
+
+
 async def test_a_place_is_waited_for_while_the_server_is_full(start_server):
     server = start_server(max_sessions=1)
     audio = np.zeros(RATE, np.int16)

@@ -22,7 +22,7 @@ from server.bundle import Bundle, prune, read_messages, read_sound
 from server.metrics import Metrics
 from server.record import QUEUED, Recorder
 
-ID = "sess_0123456789abcdef"
+ID = "sess_0_0123456789abcdef"
 
 
 async def talk(url: str, seconds: float = 2.0) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_faults_keep_their_trace_in_the_log_and_their_session():
         raise RuntimeError("broken")
     except RuntimeError:
         fault = sys.exc_info()
-    named = ("sess_0123456789abcdef",)
+    named = ("sess_a-7_0123456789abcdef",)
     record = logging.LogRecord("server.engine", logging.ERROR, "", 0, "session %s failed", named, fault)
     line = json.loads(formatter.format(record))
     assert (line["session"], line["level"], line["logger"]) == (*named, "error", "server.engine")

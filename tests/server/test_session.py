@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -113,7 +114,7 @@ async def test_a_session_says_who_it_is(server):
         session = created["session"]
 
         assert created["event_id"]
-        assert session["id"].startswith("sess_")
+        assert re.fullmatch("sess_0_[0-9a-f]{16}", session["id"])
         assert len(session["resume_token"]) > 20
         assert session["backends"]["asr"] == "none"
         assert session["latency_samples"] == HOP

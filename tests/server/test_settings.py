@@ -33,6 +33,14 @@ def test_a_file_is_read_only_where_it_is_given(tmp_path: Path):
     assert load_settings().port == 8080
 
 
+def test_a_worker_is_named_by_the_environment_and_fits_into_an_id(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DUPLEX_WORKER", "duplex-7d9f-x2")
+    assert Settings().worker == "duplex-7d9f-x2"
+    for wrong in ("", "a_b", "A", "x" * 64):
+        with pytest.raises(ValidationError):
+            Settings(worker=wrong)
+
+
 def test_origins_come_as_words_between_commas(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DUPLEX_ORIGINS", "https://a.example, https://b.example")
 

@@ -79,6 +79,7 @@ test("a lost connection is opened again; what the service lacks is sent once mor
   send(connection, 10); // while it is away
   mock.timers.tick(0);
   sockets[1].say(created("b"));
+  assert.deepEqual(sockets.map(({ url }) => url), ["ws://localhost/v1/realtime", "ws://localhost/v1/realtime?session=a"]);
   assert.deepEqual(sockets[1].events, [{ type: "duplex.resume", session: "a", token: "token a", next_seq: 60 }]);
   sockets[1].say(updated(true, 147));
   send(connection, 1);
@@ -109,6 +110,7 @@ test("a service that has forgotten the session gets a new one, on the same clock
   sockets[1].lose(4404);
   mock.timers.tick(250);
   sockets[2].say(created("c"));
+  assert.equal(sockets[2].url, "ws://localhost/v1/realtime", "there is nothing to route to any more");
   assert.equal(sockets[2].events[0].type, "session.update");
   sockets[2].say(updated(false, 0));
   send(connection, 1);

@@ -68,6 +68,7 @@ test("the socket is on the origin of the page, and its token in no address", () 
   assert.equal(at("http://localhost:8080/"), "ws://localhost:8080/v1/realtime");
   assert.equal(at("https://a.example/?lang=en"), "wss://a.example/v1/realtime");
   assert.equal(at("https://a.example/#token=ab"), "wss://a.example/v1/realtime");
+  assert.equal(serviceUrl(new URL("https://a.example/?lang=en"), "sess_b-1_5f2c"), "wss://a.example/v1/realtime?session=sess_b-1_5f2c");
   const offers = (href) => subprotocols(new URL(href));
   assert.deepEqual(offers("https://a.example/#token=a-b_c.d~e"), ["duplex.v1", "openai-insecure-api-key.a-b_c.d~e"]);
   assert.deepEqual(offers("https://a.example/"), ["duplex.v1"]);
