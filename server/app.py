@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -13,9 +15,10 @@ from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
 from aec_core.memory import keep_freed_memory
-from server.headers import SecurityHeaders
+from server.headers import HEADERS
 from server.logs import configure_logging
 from server.models import load_models
+from server.patience import PatientHttp, PatientWebSocket
 from server.routes import add_routes
 from server.service import LoadModels, Service
 from server.settings import Settings
@@ -41,7 +44,6 @@ def create_app(settings: Settings, load: LoadModels = load_models) -> FastAPI:
         await service.stop()
 
     app = FastAPI(title="duplex", lifespan=lifespan, openapi_url=None)
-    app.add_middleware(SecurityHeaders)
     app.state.service = service
     add_routes(app, service)
     if settings.web_dir is not None:
@@ -97,11 +99,14 @@ def make_server(app: FastAPI) -> DrainingServer:
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        headers=list(HEADERS.items()),
+        http=PatientHttp,
+        ws=PatientWebSocket,
         ws_max_size=service.limits.max_message_bytes,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PONG_S,
         ws_per_message_deflate=False,
+        timeout_keep_alive=settings.handshake_s,  # type: ignore[arg-type]
         timeout_graceful_shutdown=5,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
@@ -127,6 +132,10 @@ class DrainingServer(uvicorn.Server):
         With its usual megabytes a slow reader would get minutes of stale results before any of them
         could be merged here. Accepted sockets inherit the size.
         """
+        if self.config.is_ssl:  # uvicorn says nothing of the TLS handshake, and a minute is asyncio's limit
+            loop = asyncio.get_running_loop()
+            listen = partial(loop.create_server, ssl_handshake_timeout=self.service.settings.handshake_s)
+            loop.create_server = listen  # type: ignore[method-assign]
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:

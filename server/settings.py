@@ -52,6 +52,8 @@ class Settings(BaseSettings):
         asr_load_s: Its models are given up if they are not there after so long, a download included.
         max_sessions: Slots of the engine; memory is taken for all of them at the start.
         max_session_s: A connection is closed with 4410 after so long; 0 is never.
+        handshake_s: A connection is cut off when a request, its answer or the TLS handshake before it makes
+            no progress for so long.
         idle_s: A peer that sends nothing for so long is closed with 4408; 0 is never.
         max_behind_s: A peer that is so far behind real time, or reads nothing for so long, is closed
             with 4429.
@@ -104,6 +106,7 @@ class Settings(BaseSettings):
     asr_load_s: float = Field(300, ge=1)
     max_sessions: int = Field(64, ge=1, le=1024)
     max_session_s: float = Field(3600, ge=0)
+    handshake_s: float = Field(10, gt=0)
     idle_s: float = Field(60, ge=0)
     max_behind_s: float = Field(5, ge=1)
     resume_s: float = Field(30, ge=0)

@@ -6,11 +6,9 @@ import asyncio
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,6 +53,10 @@ class RunningServer:
         registry = self.service.registry
         return list(registry._connected.values()) if registry else []
 
+    def sockets(self) -> int:
+        """Return how many connections there are, whatever becomes of them."""
+        return len(self._server.server_state.connections)
+
     async def shows(self, line: str) -> None:
         """Wait until the metrics have a line that begins with this."""
         for _ in range(2000):
@@ -79,11 +81,7 @@ class RunningServer:
         assert not self._thread.is_alive(), "the server did not stop"
 
     def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.http}/readyz", timeout=5) as answer:
-                return answer.status == 200
-        except (URLError, ConnectionError):
-            return False
+        return self._server.started and self.service.unready is None
 
 
 @contextmanager

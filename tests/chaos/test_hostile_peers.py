@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from client.wire import Frame, Kind, pack, unpack
+from server.certificate import keep_certificate
 from server.outbox import LIMIT_ITEMS
 from tests.chaos.mutation import mutated_event, mutated_frame
 
@@ -130,6 +133,54 @@ async def test_connections_that_never_finish_their_first_word(server: Any):
     finally:
         for half in halves:
             half.close()
+
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+FIRST_WORDS = {
+    "nothing": b"",
+    "half a handshake": b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgr",
+    "one request and half another": REQUEST + REQUEST[:20],
+}
+
+
+async def cut_off(port: int, words: bytes, trickle: bytes = b"") -> None:
+    """Say so much, then a byte now and then; return once the server has had enough."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionError):
+        writer.write(words)
+        for _ in range(200):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    if not await reader.read(1000):
+                        break
+            writer.write(trickle)
+        else:
+            pytest.fail("the server waits for ever")
+    writer.close()
+
+
+async def test_who_never_ends_a_request_is_cut_off(start_server: Any):
+    """The limit does not begin anew with each byte, and holds for no session."""
+    server = start_server(handshake_s=0.5)
+    async with neighbour(server) as peer, asyncio.timeout(20):
+        halves = [cut_off(server.port, words) for words in FIRST_WORDS.values()]
+        drops = [cut_off(server.port, words, trickle=b"x") for words in FIRST_WORDS.values()]
+        await asyncio.gather(*halves, *drops)
+        assert server.sockets() == 1
+        await peer.talk(5)
+
+
+async def test_who_never_ends_a_tls_handshake_is_cut_off(start_server: Any, tmp_path: Path):
+    kept = keep_certificate(tmp_path, ["127.0.0.1"])
+    server = start_server(handshake_s=0.5, tls_certificate=kept.certificate, tls_key=kept.key)
+    hello = bytes.fromhex("1603010200010001fc0303")  # the head of a ClientHello of 512 bytes
+    async with asyncio.timeout(20):
+        await asyncio.gather(cut_off(server.port, b""), cut_off(server.port, hello))
+    trust = ssl.create_default_context(cafile=kept.certificate)
+    async with connect(server.url.replace("ws:", "wss:"), ssl=trust, proxy=None) as link:
+        await asyncio.sleep(1)
+        await link.send(json.dumps({"type": "duplex.ping"}))
+        assert [json.loads(await link.recv())["type"] for _ in range(2)] == [CREATED, "duplex.pong"]
 
 
 async def test_half_a_message_is_nothing(start_server: Any):

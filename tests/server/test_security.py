@@ -129,8 +129,9 @@ async def test_what_fails_inside_is_not_told_to_the_peer(server: Any, monkeypatc
     assert "this session failed" in "".join(map(str, told))
     assert socket.close_code == 1011
     monkeypatch.setattr("server.metrics.Metrics.exposition", fail)
-    status, _, body = get(f"{server.http}/metrics")
+    status, headers, body = get(f"{server.http}/metrics")
     assert (status, body) == (500, "Internal Server Error")
+    assert {name: headers[name] for name in HEADERS} == HEADERS
     assert "private" not in f"{told}{socket.close_reason}{body}"
 
 
