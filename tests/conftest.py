@@ -53,10 +53,6 @@ class RunningServer:
         registry = self.service.registry
         return list(registry._connected.values()) if registry else []
 
-    def sockets(self) -> int:
-        """Return how many connections there are, whatever becomes of them."""
-        return len(self._server.server_state.connections)
-
     async def shows(self, line: str) -> None:
         """Wait until the metrics have a line that begins with this."""
         for _ in range(2000):
@@ -64,6 +60,14 @@ class RunningServer:
                 return
             await asyncio.sleep(0.01)
         pytest.fail(f"the metrics never say {line}")
+
+    async def keeps_sockets(self, count: int) -> None:
+        """Wait until so many are open, whatever they are."""
+        for _ in range(1000):
+            if len(self._server.server_state.connections) == count:
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail(f"there are {len(self._server.server_state.connections)} sockets, not {count}")
 
     def start(self) -> None:
         self._thread.start()
