@@ -32,9 +32,9 @@ SCREENS = {"laptop": (1280, 1000, 1), "phone": (375, 812, 2)}
 COLOURS = 128
 
 
-def sentence() -> str:
-    """Return what the person says, as a base64 FLAC file."""
-    facts = json.loads((RECORDINGS / "transcript.json").read_text(encoding="utf-8"))["person"][1]
+def sentence(number: int) -> str:
+    """Return one of the two sentences that the person says, as a base64 FLAC file."""
+    facts = json.loads((RECORDINGS / "transcript.json").read_text(encoding="utf-8"))["person"][number]
     near, rate = soundfile.read(RECORDINGS / "near.flac")
     file = io.BytesIO()
     soundfile.write(file, near[facts["start"] : facts["end"] + rate // 2], rate, format="FLAC")
@@ -55,7 +55,7 @@ def picture(browser: Browser, url: str, screen: str, scheme: str) -> bytes:
     page.goto(url)
     page.get_by_test_id("start").click()
     page.wait_for_timeout(4000)  # the canceller learns the room
-    page.evaluate("(sound) => speak(sound)", sentence())
+    page.evaluate("(sound) => speak(sound)", sentence(1))
     page.locator(".turn:not(.partial)", has_text="hotel").first.wait_for()
     page.wait_for_timeout(500)
     page.evaluate("scrollTo(0, 0)")
