@@ -36,8 +36,9 @@ def _add_pages(app: FastAPI, service: Service) -> None:
         return {"status": "ok"}
 
     @app.get("/readyz")
-    async def readyz() -> JSONResponse:
-        reason = service.unready
+    async def readyz(room: bool = False) -> JSONResponse:
+        refusal = service.admit() if room else None
+        reason = service.unready or (refusal.reason if isinstance(refusal, Refusal) else None)
         return JSONResponse({"status": reason or "ready"}, 503 if reason else 200)
 
     @app.get("/metrics")

@@ -50,6 +50,18 @@ def test_health_and_readiness(server):
     assert (status, json.loads(body)) == (200, {"status": "ready"})
 
 
+async def test_readiness_fails_at_capacity_for_who_asks_about_room(start_server):
+    server = start_server(max_sessions=1)
+    assert get(f"{server.http}/readyz?room=1")[0] == 200
+    async with connect(server.url, compression=None, proxy=None) as socket:
+        await socket.recv()
+        status, _, body = get(f"{server.http}/readyz?room=1")
+        assert (status, json.loads(body)) == (503, {"status": "all 1 sessions are taken"})
+        assert get(f"{server.http}/readyz")[0] == 200  # it is well, and who comes back must find it
+    await server.shows("duplex_sessions 0.0")
+    assert get(f"{server.http}/readyz?room=1")[0] == 200
+
+
 def test_config_says_what_a_client_must_know(server):
     status, kind, body = get(f"{server.http}/v1/config")
     config = json.loads(body)
