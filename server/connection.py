@@ -99,6 +99,7 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._writer = None  # its exception knows this object
         fault = self._why(done)
         if isinstance(fault, _Lost):
             self._leave(keep=fault.code in _UNINTENDED)

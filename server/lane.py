@@ -106,22 +106,16 @@ class Lane:
         """
         self.session_id = session_id
         self.inbox = Inbox()
-        self.sink: Callable[[Sequence[Item]], None] = lambda items: None
+        self.sink: Callable[[Sequence[Item]], None] = _nobody
         self.cancels = True
         self.touched = False
         self.arrived_at: float | None = None
         self.tape: Tape | None = None
         config = config or SessionConfig()
-        new_item_id = partial(_named, f"item_{session_id}", count(1))
-        new_response_id = partial(_named, f"resp_{session_id}", count(1))
-        self._listener = Listener(ListenerSettings.of(config), turns, recognition, new_item_id)
-        host = Host(
-            lambda: Said(new_response_id(), new_item_id()),
-            self._carry,
-            self._listener.playing,
-            self._listener.harmless,
-        )
-        self._seat = Seat(company, recognition is not None, host)
+        self._new_item_id = partial(_named, f"item_{session_id}", count(1))
+        self._new_response_id = partial(_named, f"resp_{session_id}", count(1))
+        self._listener = Listener(ListenerSettings.of(config), turns, recognition, self._new_item_id)
+        self._seat = Seat(company, recognition is not None)
         self._in_text = False  # audio comes as JSON, and so it goes
         self._timeline = Timeline(config.rate)
         self._config = config
@@ -152,7 +146,7 @@ class Lane:
         """Take a slot."""
         self._place = filters, slot
         self._start_afresh()
-        self._out += self._seat.configure(self._config)
+        self._out += self._seat.configure(self._config, self._host())
 
     def next_hop(self) -> tuple[int, Samples, Samples] | None:
         """Return `(start, mic, ref)` of the next whole hop, or None if there is none yet.
@@ -206,7 +200,8 @@ class Lane:
         self.touched = True
 
     def close(self) -> None:
-        """Let the workers forget this session."""
+        """Let the workers and the session forget this lane: its memory is free at once, without a collection."""
+        self.sink = _nobody
         self._listener.close()
         self._seat.close()
         if self.tape is not None:
@@ -243,13 +238,21 @@ class Lane:
     def _configure(self, info: SessionInfo) -> None:
         if info.rate != self._config.rate:
             self._timeline = Timeline(info.rate)
-        self._out += self._seat.configure(info)
+        self._out += self._seat.configure(info, self._host())
         self._config = info
         self.cancels = info.aec.enabled
         self._stats.rate_hz = info.duplex.stats_hz
         self._listener.configure(ListenerSettings.of(info))
         self._set_betas()
         self._out.append(SessionUpdated(session=info))
+
+    def _host(self) -> Host:
+        return Host(
+            lambda: Said(self._new_response_id(), self._new_item_id()),
+            self._carry,
+            self._listener.playing,
+            self._listener.harmless,
+        )
 
     def _carry(self, said: Said, audio: Pcm) -> Item:
         if self._in_text:
@@ -278,6 +281,10 @@ class Lane:
         if self._place is not None:
             filters, slot = self._place
             filters.set_betas(slot, self._config.aec.beta_vad, self._config.aec.beta_asr)
+
+
+def _nobody(_: Sequence[Item]) -> None:
+    pass
 
 
 def _named(prefix: str, numbers: Iterator[int]) -> str:

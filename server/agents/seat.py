@@ -15,28 +15,31 @@ from server.session_config import AgentName, SessionConfig
 class Seat:
     """Passes on what concerns the agent, if there is one."""
 
-    def __init__(self, company: Company | None, transcribes: bool, host: Host) -> None:
+    def __init__(self, company: Company | None, transcribes: bool) -> None:
         """Begin empty.
 
         Args:
             company: The agents; None for a service without.
             transcribes: There is a recogniser.
-            host: The session.
         """
         self._company = company
         self._transcribes = transcribes
-        self._host = host
         self._who: tuple[AgentName, int] = ("none", 0)
         self._agent: Conversation | None = None
 
-    def configure(self, config: SessionConfig) -> list[Item]:
-        """Invite whom the settings name, unless it is here already; return its predecessor's last words."""
+    def configure(self, config: SessionConfig, host: Host) -> list[Item]:
+        """Invite whom the settings name, unless it is here already; return its predecessor's last words.
+
+        Args:
+            config: The settings.
+            host: The session. Only the agent keeps it, or the two would outlive the session by a while.
+        """
         out: list[Item] = []
         who = config.duplex.agent, config.rate
         if who != self._who and self._company is not None:
             out = self.close()
             self._who = who
-            self._agent = self._company.meet(*who, self._host)
+            self._agent = self._company.meet(*who, host)
         if self._agent is not None:
             self._agent.transcribes = self._transcribes and config.audio.input.transcription is not None
         return out

@@ -1,19 +1,22 @@
 """A server for minutes or hours while sessions come and go: `python -m tests.chaos.soak [--minutes 10]`.
 
-Six clients at a time, at full speed, each for a random while; some leave with a close, some without, some
-send garbage. Samples the server's memory and prints its slope over the second half.
+Six clients at a time, each for a random while; some leave with a close, some without, some send garbage.
+They send as fast as they can or, with `--speed 4`, four times as fast as they would speak. Samples the
+server's memory and prints its slope over the second half.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import math
 import time
 import urllib.request
 
 import numpy as np
 from websockets.asyncio.client import connect
 
+from aec_core.types import SAMPLE_RATE
 from client.local_server import LocalServer, local_server
 from client.wire import Frame, Kind, pack, unpack
 from tests.chaos.faults import BROKEN, HOP, SESSION, rss_mb
@@ -25,8 +28,9 @@ CLIENTS = 6
 class Churn:
     """Clients that come and go until the deadline; counts what they saw."""
 
-    def __init__(self, server: LocalServer, deadline: float) -> None:
+    def __init__(self, server: LocalServer, deadline: float, speed: float = math.inf) -> None:
         self._server, self._deadline = server, deadline
+        self._period_s = HOP / SAMPLE_RATE / speed
         self.sessions = self.frames = self.gone = 0
 
     async def client(self, seed: int) -> None:
@@ -43,9 +47,11 @@ class Churn:
         async with connect(self._server.url, compression=None, proxy=None) as link:
             await link.send(json.dumps({"type": "session.update", "session": SESSION}))
             listening = asyncio.create_task(self._listen(link))
+            began = time.monotonic()
             for seq in range(int(rng.integers(10, 1000))):
                 audio = rng.integers(-3000, 3000, (HOP, 2)).astype(np.int16)
                 await link.send(pack(Frame(Kind.MIC_REF, seq, audio, seq * HOP, seq * HOP, 4, seq * 20)))
+                await asyncio.sleep(max(0.0, began + seq * self._period_s - time.monotonic()))
                 if rng.random() < 0.01:
                     await link.send(mutated_event(rng).encode(errors="replace").decode())
             await asyncio.sleep(0.2)
@@ -67,10 +73,10 @@ def _refuse(name: str) -> None:
     raise AssertionError(f"the server sent {name}")
 
 
-async def run(server: LocalServer, minutes: float) -> list[tuple[float, float]]:
+async def run(server: LocalServer, minutes: float, speed: float = math.inf) -> list[tuple[float, float]]:
     """Return `(minutes, MB)` of the server's memory, every five seconds."""
     began = time.monotonic()
-    churn = Churn(server, began + 60 * minutes)
+    churn = Churn(server, began + 60 * minutes, speed)
     clients = [asyncio.create_task(churn.client(seed)) for seed in range(CLIENTS)]
     samples: list[tuple[float, float]] = []
     while time.monotonic() < began + 60 * minutes:
@@ -97,11 +103,12 @@ def failures(server: LocalServer) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--speed", type=float, default=math.inf, help="times real time; else no limit")
+    options = parser.parse_args()
     with local_server("--asr", "none") as server:
-        samples = asyncio.run(run(server, minutes))
-        first, last = samples[len(samples) // 2], samples[-1]
-        print(f"RSS {samples[0][1]:.1f} MB at first, {first[1]:.1f} at half time, {last[1]:.1f} at the end")
+        samples = asyncio.run(run(server, options.minutes, options.speed))
+        at = [samples[round(part * (len(samples) - 1))][1] for part in (0, 0.25, 0.5, 0.75, 1)]
+        print("RSS in MB at the start, after each quarter: " + ", ".join(f"{mb:.1f}" for mb in at))
         print(f"slope of the second half: {slope(samples):+.1f} MB an hour; {failures(server)}")
 
 
