@@ -200,7 +200,7 @@ class Lane:
         self.touched = True
 
     def close(self) -> None:
-        """Let the workers and the session forget this lane: its memory is free at once, without a collection."""
+        """Let the workers and the session forget this lane, so that no cycle keeps its memory."""
         self.sink = _nobody
         self._listener.close()
         self._seat.close()

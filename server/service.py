@@ -131,7 +131,7 @@ class Service:
             return
         # The models stay for good: without this every full collection walks through them.
         gc.freeze()
-        gc.collect()  # so that the next full one does not wait for a quarter as many objects as there are models
+        gc.collect()  # the next full one would wait for a quarter as many new objects as were counted last
         self._thread = EngineThread(engine)
         self._thread.start()
         if (folder := self.settings.record) is not None:
