@@ -15,13 +15,16 @@ DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup test soak checks lint types bench system-packages clean
+.PHONY: help demo serve setup test soak checks lint types bench docs dist check-dist notices system-packages clean
 
 help:
 	@echo "make demo      the shipped recording through a live server, then the web page (ONCE=1 exits)"
 	@echo "make serve     the service and its page (PORT=8080)"
 	@echo "make test      lint, types, import contracts and the tests"
 	@echo "make soak      the slow tests: ten-minute soaks, load, training"
+	@echo "make docs      this documentation as a site, in build/site"
+	@echo "make dist      wheel and sdist, in dist/; make check-dist also installs and tries them, offline"
+	@echo "make notices   THIRD_PARTY_NOTICES.md and all licence texts, from what is installed"
 	@echo "make lint | types | bench | setup | clean"
 
 demo: $(DEMO_STAMP)
@@ -50,6 +53,18 @@ types: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/duplex bench
+
+docs: $(DEV_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: $(DEV_STAMP)
+	$(BIN)/python -m build --outdir dist .
+
+check-dist: $(DEV_STAMP)
+	scripts/check-dist "$(PYTHON)"
+
+notices: $(DEV_STAMP)
+	$(BIN)/python scripts/make_notices.py
 
 system-packages:
 	@scripts/install-system-packages
