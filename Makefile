@@ -15,7 +15,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup test soak checks lint types bench docs dist check-dist notices system-packages clean
+.PHONY: help demo serve setup test soak test-ray checks lint types bench docs dist check-dist notices system-packages clean
 
 help:
 	@echo "make demo      the shipped recording through a live server, then the web page (ONCE=1 exits)"
@@ -25,6 +25,7 @@ help:
 	@echo "make docs      this documentation as a site, in build/site"
 	@echo "make dist      wheel and sdist, in dist/; make check-dist also installs and tries them, offline"
 	@echo "make notices   THIRD_PARTY_NOTICES.md and all licence texts, from what is installed"
+	@echo "make test-ray  the tier of models on a Ray cluster of this machine (installs Ray: half a gigabyte)"
 	@echo "make lint | types | bench | setup | clean"
 
 demo: $(DEMO_STAMP)
@@ -40,6 +41,11 @@ test: system-packages checks
 
 soak: system-packages $(DEV_STAMP)
 	$(BIN)/pytest -m slow
+
+# Half a gigabyte of Ray is not for every change.
+test-ray: $(DEV_STAMP)
+	$(PIP) -e ".[ray]"
+	$(BIN)/pytest tests/ray
 
 checks: lint types
 

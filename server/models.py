@@ -13,6 +13,8 @@ from server.agents.company import Company, gather
 from server.asr import RecognitionService, Recognizer, load_recognizer
 from server.session_config import Backends
 from server.settings import Settings
+from server.tier.recognizer import TierRecognizer
+from server.tier.turn import TierTurn
 from server.turn import SmartTurn, TurnService
 from server.vad import SileroBank
 
@@ -62,6 +64,8 @@ def load_models(settings: Settings) -> Models:
         ValueError: If the agents' settings do not fit together, or the canceller's weights are not a
             checkpoint of `duplex train`.
     """
+    if settings.asr_engine != "local" and settings.asr != "none":
+        return assemble_models(settings, TierRecognizer(settings.asr_engine))
     recognizer = load_recognizer(
         settings.asr,
         settings.asr_model,
@@ -83,9 +87,15 @@ def assemble_models(settings: Settings, recognizer: Recognizer | None) -> Models
         core=HopCanceller.pretrained(streams=settings.max_sessions, path=settings.aec_model),
         suppressor=settings.aec_model.name if settings.aec_model else "shipped weights",
         speech=SileroBank(settings.max_sessions),
-        turns=TurnService(SmartTurn()),
+        turns=_turns(settings.turn_engine),
         recognition=RecognitionService(recognizer) if recognizer is not None else None,
         company=gather(settings, recognizer is not None),
     )
     logger.info("models loaded in %.1f s: %s", perf_counter() - began, models.backends)
     return models
+
+
+def _turns(engine: str) -> TurnService:
+    if engine == "local":
+        return TurnService(SmartTurn())
+    return TurnService(TierTurn(engine, SmartTurn()), threads=4)  # the tier takes them side by side

@@ -25,6 +25,7 @@ INSTRUCTIONS = (
     "sentences, as they are spoken: no lists, no markup, no emoji."
 )
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
+_ENGINE = r"^(local|ray://[^/\s]+:\d+)$"
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
         asr_punctuation: The same of the punctuation model.
         asr_hub: Where ids come from.
         asr_threads: CPU threads of paraformer.
+        asr_engine: `local`, or `ray://HOST:PORT` of a tier that recognises for several servers; what it runs
+            is its own affair.
+        turn_engine: The same of the turn model; while the tier does not answer in time, the local one does.
         asr_load_s: Its models are given up if they are not there after so long, a download included.
         max_sessions: Slots of the engine; memory is taken for all of them at the start.
         max_session_s: A connection is closed with 4410 after so long; 0 is never.
@@ -104,6 +108,8 @@ class Settings(BaseSettings):
     asr_hub: Literal["modelscope", "huggingface"] = "modelscope"
     asr_threads: int = Field(1, ge=1, le=64)
     asr_load_s: float = Field(300, ge=1)
+    asr_engine: str = Field("local", pattern=_ENGINE)
+    turn_engine: str = Field("local", pattern=_ENGINE)
     max_sessions: int = Field(64, ge=1, le=1024)
     max_session_s: float = Field(3600, ge=0)
     handshake_s: float = Field(10, gt=0)
@@ -168,6 +174,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key belong together")
         if (self.agent_url is None) != (self.agent_model is None):
             raise ValueError("agent_url and agent_model belong together")
+        if self.asr_engine != "local" and self.asr in ("whisper", "paraformer"):
+            raise ValueError("asr_engine recognises with what it has: leave asr at auto, or none")
         return self
 
 

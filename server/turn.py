@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cache
 from typing import Protocol
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aec_core.types import SAMPLE_RATE, Samples
+from server.asr.contract import Closable
 from server.vad import onnx_session
 from server.weights import SMART_TURN
 
@@ -75,8 +77,13 @@ class SmartTurn:
 
     def predict(self, audio: Samples) -> float:
         """Return P(complete) of a turn `(n,)` at 16 kHz; only its last 8 s count."""
-        outputs = self._session.run(None, {"input_features": turn_features(audio)[None]})
-        return float(np.asarray(outputs[0]).reshape(-1)[0])
+        return self.predict_together([audio])[0]
+
+    def predict_together(self, audios: Sequence[Samples]) -> list[float]:
+        """Return P(complete) of several turns, in order."""
+        features = np.stack([turn_features(audio) for audio in audios])
+        outputs = self._session.run(None, {"input_features": features})
+        return [float(p) for p in np.asarray(outputs[0]).reshape(-1)]
 
 
 class Turns(Protocol):
@@ -88,18 +95,19 @@ class Turns(Protocol):
 
 
 class TurnService:
-    """One worker thread over a turn model, shared by all sessions.
+    """The worker over a turn model, shared by all sessions.
 
     The queue is bounded: when it is full the answer is a cancelled future, which the endpointer
     treats as a model that is late. A future that the caller cancels is not computed.
     """
 
-    def __init__(self, model: TurnModel, depth: int = 8) -> None:
+    def __init__(self, model: TurnModel, depth: int = 8, threads: int = 1) -> None:
         self._model = model
         self._jobs: queue.Queue[tuple[Future[float], Samples] | None] = queue.Queue(depth)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="turn", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, name="turn", daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, audio: Samples) -> Future[float]:
         """Ask for P(complete) of a turn `(n,)`; returns at once."""
@@ -113,7 +121,7 @@ class TurnService:
         return future
 
     def close(self) -> None:
-        """Cancel what waits and end the thread."""
+        """Cancel what waits and end the threads."""
         self._closed.set()
         while True:
             try:
@@ -122,8 +130,12 @@ class TurnService:
                 break
             if job is not None:
                 job[0].cancel()
-        self._jobs.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        if isinstance(self._model, Closable):
+            self._model.close()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

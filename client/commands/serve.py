@@ -101,6 +101,24 @@ def serve(
         Hub | None,
         typer.Option(rich_help_panel=_ASR, help="Where ids come from.", show_default="modelscope"),
     ] = None,
+    asr_engine: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            metavar="local|ray://HOST:PORT",
+            help="Where it runs: here, or in a tier on Ray Serve (docs/asr-tier.md).",
+            show_default="local",
+        ),
+    ] = None,
+    turn_engine: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_ASR,
+            metavar="local|ray://HOST:PORT",
+            help="The same of the model that judges whether a turn is over.",
+            show_default="local",
+        ),
+    ] = None,
     agent: Annotated[
         Agent | None,
         typer.Option(help="Who speaks in sessions that do not choose (docs/agents.md).", show_default="none"),
@@ -142,6 +160,8 @@ def serve(
         asr_second_pass=asr_second_pass,
         asr_punctuation=asr_punctuation,
         asr_hub=asr_hub,
+        asr_engine=asr_engine,
+        turn_engine=turn_engine,
         agent=agent,
         aec_model=model,
         log_format=log_format,

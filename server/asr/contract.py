@@ -18,7 +18,7 @@ class RecognizerLost(RecognizerError):
 
 
 class RecognizerAway(RecognizerError):
-    """A recogniser is not there at the moment; what has not begun may wait for it."""
+    """A recogniser is not there at the moment; what it was asked for may wait, and be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ class Utterance(Protocol):
         ...
 
     def finish(self, tail: Samples) -> Transcript:
-        """Take the last samples `(n,)`, possibly none, and return the final text."""
+        """Take the last samples `(n,)`, possibly none, and return the final text.
+
+        Raises:
+            RecognizerAway: If it has to be asked for again; it has the samples then.
+        """
         ...
 
 
@@ -97,8 +101,20 @@ class BatchRecognizer(Protocol[UtteranceT]):
 
 
 @runtime_checkable
+class ParallelRecognizer(Protocol):
+    """A recogniser whose utterances need not wait for each other: each is asked for by a thread of its own.
+
+    Attributes:
+        parallel: How many at a time.
+    """
+
+    @property
+    def parallel(self) -> int: ...
+
+
+@runtime_checkable
 class Closable(Protocol):
-    """A recogniser that holds more than memory."""
+    """A model that holds more than memory."""
 
     def close(self) -> None:
         """Let go of it; what it was doing is lost."""

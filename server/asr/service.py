@@ -1,4 +1,4 @@
-"""One worker thread over one recogniser, shared by all sessions.
+"""The worker over one recogniser, shared by all sessions: one thread, or several where it takes that.
 
 Sessions never wait for it: they hand audio over and poll for results. Whatever goes wrong, no
 room, an exception, a model that is too slow, ends in one `Failed` for the utterance it hit.
@@ -11,11 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 
 from aec_core.types import Samples
 from server.asr.contract import (
     BatchRecognizer,
     Closable,
+    ParallelRecognizer,
     Recognizer,
     RecognizerAway,
     RecognizerError,
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecognitionService:
-    """The worker thread and the order in which utterances get it.
+    """The worker's threads and the order in which utterances get them.
 
     Utterances whose audio is complete go first, for somebody waits for their transcript, as many
     at a time as the recogniser takes; between two such batches one of the others has its turn, so
@@ -48,9 +50,12 @@ class RecognitionService:
         self._open: set[Recognition] = set()
         self._ready: deque[Recognition] = deque()
         self._urgent: deque[Recognition] = deque()
+        self._busy: set[Recognition] = set()  # one thread at a time has each
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="asr", daemon=True)
-        self._thread.start()
+        count = recognizer.parallel if isinstance(recognizer, ParallelRecognizer) else 1
+        self._threads = [threading.Thread(target=self._run, name="asr", daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def open(self, language: str | None = None, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance; one that has no room has failed already."""
@@ -83,16 +88,18 @@ class RecognitionService:
                     jobs.remove(recognition)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Fail what is open and end the thread; a model that hangs is left behind after a while."""
+        """Fail what is open and end the threads; a model that hangs is left behind after a while."""
         with self._condition:
             self._closed = True
             left = list(self._open)
-            self._condition.notify()
+            self._condition.notify_all()
         for recognition in left:
             recognition.fail("closed", "the service is shutting down")
         if isinstance(self.recognizer, Closable):
             self.recognizer.close()
-        self._thread.join(timeout_s)
+        deadline = monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
 
     def _run(self) -> None:
         while batch := self._next():
@@ -101,6 +108,8 @@ class RecognitionService:
             else:
                 with self._blaming(batch[0]):
                     batch[0].advance(self.recognizer)
+            with self._condition:
+                self._busy.difference_update(batch)
 
     def _finish(self, batch: list[Recognition]) -> None:
         """Complete several utterances in one call."""
@@ -143,15 +152,21 @@ class RecognitionService:
     def _next(self) -> list[Recognition]:
         """Wait for work; return utterances that are complete, or the next that is not; none at the end."""
         with self._condition:
-            while not (self._urgent or self._ready or self._closed):
+            while not self._closed:
+                urgent = [one for one in self._urgent if one not in self._busy][: self._batch]
+                ready = next((one for one in self._ready if one not in self._busy), None)
+                if urgent or ready:
+                    return self._take(urgent, ready)
                 self._condition.wait()
-            if self._closed:
-                return []
-            self._favour = bool(self._urgent) and not (self._favour and self._ready)
-            if not self._favour:
-                return [self._ready.popleft()]
-            batch = [self._urgent.popleft() for _ in range(min(self._batch, len(self._urgent)))]
-            for recognition in batch:
-                if recognition in self._ready:  # it had audio to take before it was complete
-                    self._ready.remove(recognition)
-            return batch
+            return []
+
+    def _take(self, urgent: list[Recognition], ready: Recognition | None) -> list[Recognition]:
+        """Choose whose turn it is, and take that out of the queues."""
+        self._favour = bool(urgent) and not (self._favour and ready is not None)
+        chosen = urgent if self._favour or ready is None else [ready]
+        for one in chosen:
+            for jobs in (self._ready, self._urgent):
+                if one in jobs:  # it had audio to take before it was complete
+                    jobs.remove(one)
+        self._busy.update(chosen)
+        return chosen
