@@ -63,6 +63,9 @@ class AgentVoice:
             self._pieces.clear()
         elif kind == "duplex.false_interruption":
             self._volume = 1.0
+        elif kind == "session.replaced":
+            self._pieces.clear()
+            self._item = self._playing = None
 
     def add(self, audio: Pcm) -> None:
         """Take the samples of a frame, `(n,)`."""

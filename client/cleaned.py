@@ -23,9 +23,17 @@ class CleanedAudio:
     def __init__(self, keep: bool = True) -> None:
         self._keep = keep
         self._frames: list[Frame] = []
+        self._start = 0  # of the session
         self.end = 0  # one past the last mic sample that came back
 
+    def restart(self, start: int) -> None:
+        """Another session goes on from sample `start` of the microphone, at 16 kHz."""
+        self._start = start
+        self.end = max(self.end, start)
+
     def add(self, frame: Frame) -> None:
+        if frame.mic_start < self._start:  # silence from before its beginning
+            return
         if self._keep:
             self._frames.append(frame)
         self.end = max(self.end, frame.mic_start + len(frame.audio))

@@ -31,6 +31,7 @@ __all__ = ["Audio", "ClosedError", "DuplexClient", "DuplexError", "Event", "Refu
 
 DEFAULT_URL = "ws://127.0.0.1:8080/v1/realtime"
 RATES = (16_000, 24_000, 48_000)
+CLEANED_RATE = 16_000
 QUEUED_EVENTS = 8192
 
 Event = dict[str, Any]
@@ -55,9 +56,14 @@ class DuplexClient:
 
     **A lost connection** is made again, and the session resumed: nothing that was sent is lost, for it is
     kept until the server has acknowledged it. Until then the iteration has an event `connection.lost` with a
-    `message`, the only one that is not the server's, and then a `session.updated` with `resumed`. Once the
-    server keeps the session no longer, the iteration ends with `ClosedError`, as it does when the server
-    closes the session.
+    `message`, and then a `session.updated` with `resumed`.
+
+    **A lost session** is replaced: where the server has it no longer, or restarts, a new one with the same
+    settings goes on with what was not acknowledged, on the same clock. The iteration has `session.replaced`
+    with a `message`, the new `session`, `start_ms` where it begins, and `lost_ms`: so much before it belongs
+    to turns that stay unanswered (their `items`), or never came back. Filters begin afresh, and so do the ids
+    of items. These two events alone are not the server's. When there is no service for as long as it keeps a
+    session, or for 30 s, the iteration ends with `ClosedError`, as when the server closes the session.
 
     **Back-pressure**: `send` waits while 3 s of audio are not acknowledged. A live microphone needs a queue
     of its own, or looks at `connected`.
@@ -80,6 +86,7 @@ class DuplexClient:
         greeting: The events that came before the iteration starts.
         cleaned: How far the cleaned audio has come; with `collect` the audio too.
         agent: What an agent of the server says.
+        replaced: How often a new session had to take the place of a lost one.
         acked_seq: Number of the first frame that the server has not acknowledged.
         progress: Set whenever the server shows how far it has come.
     """
@@ -105,6 +112,7 @@ class DuplexClient:
         self.agent = AgentVoice(rate)
         self.session: Event = {}
         self.greeting: list[Event] = []
+        self.replaced = 0
         self.acked_seq = 0
         self.progress = asyncio.Event()
         self._on_cleaned, self._on_agent = on_cleaned or _nothing, on_agent or _nothing
@@ -142,7 +150,6 @@ class DuplexClient:
         except BaseException:
             await self.close()
             raise
-        self._line.session = self.session
         self._turns = Turns(transcribes(self.session))
         return self
 
@@ -294,6 +301,8 @@ class DuplexClient:
         if event["type"] == "duplex.ack":
             self.acked_seq = event["next_seq"]
             self.progress.set()
+        if event["type"] == "session.replaced":
+            self._go_on_in(event)
         self.agent.hear(event)
         self._turns.take(event)
         if self._finishing and _answers_update(event):
@@ -302,6 +311,16 @@ class DuplexClient:
             await self._events.put(event)
         if self._heard_all and not self._turns.open:
             await self._events.put(None)
+
+    def _go_on_in(self, event: Event) -> None:
+        """Take note of a new session, and say in its event what is lost."""
+        start = round(event["start_ms"] * CLEANED_RATE / 1000)
+        came_back = self.cleaned.end or start
+        unanswered = min(came_back * 1000 / CLEANED_RATE, *self._turns.open.values(), event["start_ms"])
+        event |= {"lost_ms": event["start_ms"] - unanswered, "items": list(self._turns.open)}
+        self.session = event["session"]
+        self.replaced += 1
+        self.cleaned.restart(start)
 
     async def _take_end(self, error: DuplexError | None) -> None:
         self.progress.set()

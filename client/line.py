@@ -1,4 +1,8 @@
-"""One session over as many WebSockets as it takes: a lost one is opened again, and the session resumed."""
+"""One session over as many WebSockets as it takes: a lost one is opened again, and the session resumed.
+
+A session that the service has lost for good is replaced by a new one, which goes on with what was not
+acknowledged.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,12 @@ from client.unacked import Message, Unacked
 from client.wire import Frame, Kind, Numbering, pack, unpack
 
 RETRY_S = (0, 0.25, 0.5, 1, 2, 4)  # the last one again and again
+STEADY_S = 5.0  # a connection that held for so long was no failed try
 FULL = (503, 1013, 4429)  # of a service that may let us in later
 RESUMABLE = (None, 1001, 1005, 1006)  # the close codes after which the server still has the session
+LOST_FOR_GOOD = (1012, 4404)  # … and after which it has not
+REPLACE_S = 30.0  # for so long a service is waited for that may begin a new one
+SETTINGS = ("type", "audio", "aec", "duplex")  # of the description of a session
 STALL_S = 20.0  # without an acknowledgement
 
 Event = dict[str, Any]
@@ -46,7 +54,8 @@ class Line:
         on_end: Callable[[DuplexError | None], Awaitable[None]],
     ) -> None:
         self.numbering = Numbering()
-        self.session: Event = {}  # the server's description of it; its token is what is resumed with
+        self.session: Event = {}  # the server's last description of it; its token is what is resumed with
+        self._rate = rate
         self._address = address
         self._on_event, self._on_audio, self._on_end = on_event, on_audio, on_end
         self._unacked = Unacked(rate)
@@ -54,6 +63,9 @@ class Line:
         self._turn = asyncio.Lock()  # of who sends: numbers and bytes leave in one order
         self._last_event: str | None = None  # that came
         self._up = False
+        self._began_at = self._lost_at = 0.0
+        self._tries = 0  # since the server made progress
+        self._replacing = ""  # why, while there is no session that could be resumed
         self._end: DuplexError | None = None
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -65,7 +77,9 @@ class Line:
 
     @property
     def _kept_s(self) -> float:
-        """How long the server keeps the session without a connection."""
+        """How long the server keeps the session without a connection, or a new one is asked for."""
+        if self._replacing:
+            return REPLACE_S
         return self.session["limits"]["resume_ms"] / 1000 if "resume_token" in self.session else 0
 
     async def open(self) -> None:
@@ -139,8 +153,9 @@ class Line:
         end: DuplexError | None = None
         try:
             while (lost := await self._read_one(socket)) is not None:
-                self._up = False
-                await self._on_event({"type": "connection.lost", "message": str(lost)})
+                if self._up:
+                    self._up = False
+                    await self._on_event({"type": "connection.lost", "message": str(lost)})
                 socket = self._socket = await self._reopen(lost)
         except ValueError as error:
             end = DuplexError(f"the server sent something unreadable: {error}")
@@ -154,7 +169,7 @@ class Line:
         await self._on_end(end)
 
     async def _read_one(self, socket: ClientConnection) -> ClosedError | None:
-        """Receive from one socket; return why it was lost if the session can be resumed.
+        """Receive from one socket; return why it was lost if the session can be resumed or replaced.
 
         Raises:
             DuplexError: If it cannot.
@@ -169,7 +184,9 @@ class Line:
                 raise reason from error
             if reason.code == 1000:
                 return None
-            if reason.code in RESUMABLE and self._kept_s:
+            if reason.code in LOST_FOR_GOOD and "resume_token" in self.session:
+                self._replacing = str(reason)
+            if self._replacing or (reason.code in RESUMABLE and self._kept_s):
                 return reason
             raise reason from error
 
@@ -183,23 +200,27 @@ class Line:
         if event["type"] == "duplex.ack":
             self._unacked.acknowledge(event["next_seq"])
             self._news.set()
-        elif event["type"] == "session.updated" and event["session"].get("resumed"):
-            await self._replay(socket, event["session"]["next_seq"])
+            self._tries = 0
+        elif event["type"] == "session.updated":
+            self.session = event["session"]
+            event = event if self._up else await self._begin(socket, event)
+        elif event["type"] == "error" and self._replacing:
+            raise DuplexError(f"the server refused the session: {event['error'].get('message')}")
         self._last_event = event.get("event_id")
         await self._on_event(event)
 
     async def _come_back(self) -> ClientConnection:
-        """Connect, and ask for the session.
+        """Connect, and ask for the session, or for another with its settings.
 
         Raises:
             RefusedError: If the service refuses.
             DuplexError: If there is none, or it goes away again.
         """
-        socket = await self._address.open(self.session["id"])
+        socket = await self._address.open(None if self._replacing else self.session["id"])
         try:
             async with asyncio.timeout(self._address.timeout_s):
-                await socket.recv()  # the description of a session that gives way to ours
-                await self._ask_for_the_session(socket)
+                await socket.recv()  # the description of a new session, which may give way to ours
+                await socket.send(json.dumps(self._set_up() if self._replacing else self._resume()))
         except ConnectionClosed as error:
             raise closed(error) from error
         except TimeoutError:
@@ -207,15 +228,36 @@ class Line:
             raise DuplexError(f"{self._address.url} accepted the connection and says nothing") from None
         return socket
 
-    async def _ask_for_the_session(self, socket: ClientConnection) -> None:
-        request = {
+    def _set_up(self) -> Event:
+        settings = {name: self.session[name] for name in SETTINGS if name in self.session}
+        return {"type": "session.update", "session": settings}
+
+    def _resume(self) -> Event:
+        return {
             "type": "duplex.resume",
             "session": self.session["id"],
             "token": self.session["resume_token"],
             "next_seq": self._unacked.first(self.numbering.next_seq),
             **({"last_event_id": self._last_event} if self._last_event else {}),
         }
-        await socket.send(json.dumps(request))
+
+    async def _begin(self, socket: ClientConnection, event: Event) -> Event:
+        """Go on with the session that answered; return what the user is told."""
+        self._began_at = time.monotonic()
+        if self.session.get("resumed"):
+            await self._replay(socket, self.session["next_seq"])
+            return event
+        start_ms = 1000 * self._unacked.start(self.numbering.sent) / self._rate
+        told = {
+            "type": "session.replaced",
+            "event_id": event.get("event_id"),
+            "message": self._replacing,
+            "session": self.session,
+            "start_ms": start_ms,
+        }
+        self._replacing = ""
+        await self._replay(socket, self._unacked.first(self.numbering.next_seq))
+        return told
 
     async def _replay(self, socket: ClientConnection, next_seq: int) -> None:
         async with self._turn:
@@ -224,16 +266,19 @@ class Line:
                 await socket.send(_encoded(message))
 
     async def _reopen(self, lost: ClosedError) -> ClientConnection:
-        """Open a new socket, for as long as the server keeps the session.
+        """Open a new socket, for as long as the server keeps the session or may begin a new one.
 
         Raises:
             DuplexError: If that time is over, or the server does not let us in.
         """
-        kept_s, tries, why = self._kept_s, 0, str(lost)
-        deadline = time.monotonic() + kept_s
-        while time.monotonic() < deadline:
-            await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
-            tries += 1
+        kept_s, why, now = self._kept_s, str(lost), time.monotonic()
+        if now - self._began_at > STEADY_S:
+            self._tries = 0
+        if not self._tries:
+            self._lost_at = now
+        while time.monotonic() < self._lost_at + kept_s:
+            await asyncio.sleep(RETRY_S[min(self._tries, len(RETRY_S) - 1)])
+            self._tries += 1
             try:
                 return await self._come_back()
             except RefusedError as error:
@@ -242,7 +287,7 @@ class Line:
                 why = str(error)
             except DuplexError as error:
                 why = str(error)
-        raise ClosedError(f"{lost}, and could not be made again within {kept_s:g} s: {why}", None)
+        raise ClosedError(f"{lost}, and could not be made again within {kept_s:g} s: {why}", lost.code)
 
 
 def _encoded(message: Message) -> str | bytes:

@@ -36,6 +36,7 @@ class Timeline:
             "error": self._error,
             "connection.lost": self._lost,
             "session.updated": self._updated,
+            "session.replaced": self._replaced,
         }
 
     def line(self, event: Event) -> Text | None:
@@ -112,6 +113,11 @@ class Timeline:
         if not event["session"].get("resumed"):
             return None
         return _line(None, "session resumed", "yellow", "what was sent meanwhile follows")
+
+    def _replaced(self, event: Event) -> Text:
+        self._texts.clear()
+        facts = f"a new one goes on; {event['lost_ms']:.0f} ms of audio are lost ({event['message']})"
+        return _line(event["start_ms"], "session replaced", "bold yellow", facts)
 
     def _error(self, event: Event) -> Text:
         error = event["error"]

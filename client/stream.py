@@ -35,7 +35,7 @@ class Conversation:
 
     @property
     def open_items(self) -> set[str]:
-        return self._turns.open
+        return set(self._turns.open)
 
     def take(self, event: Event) -> None:
         self.events.append(event)

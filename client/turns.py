@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 Event = dict[str, Any]
@@ -19,11 +20,11 @@ class Turns:
         transcribes: There are transcripts; see `transcribes`.
 
     Attributes:
-        open: The items of the open turns.
+        open: The items of the open turns, and at which ms of the microphone each began.
     """
 
     def __init__(self, transcribes: bool = True) -> None:
-        self.open: set[str] = set()
+        self.open: dict[str, float] = {}
         opening, self._closing = {"input_audio_buffer.speech_started"}, {"input_audio_buffer.speech_stopped"}
         if transcribes:
             opening |= {"input_audio_buffer.committed"}
@@ -33,9 +34,11 @@ class Turns:
     def take(self, event: Event) -> None:
         """Take an event of the session."""
         if event["type"] in self._opening:
-            self.open.add(event["item_id"])
+            self.open.setdefault(event["item_id"], event.get("audio_start_ms", inf))
         elif event["type"] in self._closing:
-            self.open.discard(event["item_id"])
+            self.open.pop(event["item_id"], None)
+        elif event["type"] == "session.replaced":
+            self.open.clear()  # nobody is left to answer
 
 
 def transcribes(session: Event) -> bool:

@@ -39,6 +39,11 @@ class Unacked:
         """Return the number of the first message that is kept."""
         return self._messages[0][0] if self._messages else otherwise
 
+    def start(self, otherwise: int) -> int:
+        """Return the first sample of the microphone that is kept."""
+        frames = (each for _, each in self._messages if isinstance(each, Frame) and _mic(each))
+        return next((frame.mic_start for frame in frames), otherwise)
+
     def add(self, seq: int, message: Message) -> None:
         """Keep a message; `seq` is its own number, or that of the frame after it."""
         self._messages.append((seq, message))

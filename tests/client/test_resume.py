@@ -7,6 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from client.duplex import ClosedError, DuplexClient
+from client.line import SETTINGS
 from client.recording import shipped
 from client.stream import stream_pair
 from client.wer import word_error_rate
@@ -159,18 +160,40 @@ async def test_a_server_that_keeps_no_sessions_is_not_asked_again(start_server):
         assert (caught.value.code, cable.tries) == (None, 1)
 
 
-async def test_a_session_that_the_server_has_forgotten_is_over(server):
-    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
-        client.session["resume_token"] = "of another one"
-        cable.cut()
-        with pytest.raises(ClosedError, match="no such session") as caught:
-            async for _ in client:
-                pass
-        assert caught.value.code == 4404
-        with pytest.raises(ClosedError, match="no such session"):
-            await client.commit()
-        with pytest.raises(ClosedError):
-            await anext(aiter(client))
+async def test_a_session_that_the_server_has_forgotten_is_replaced(server):
+    mic = np.random.default_rng(3).integers(-3000, 3000, 5 * RATE).astype(np.int16)
+    session = {
+        "aec": {"enabled": False},
+        "duplex": {"stats_hz": 0},
+        "audio": {"input": {"turn_detection": None}},
+    }
+    async with Cable(server.url) as cable, DuplexClient(cable.url, session=session, collect=True) as client:
+
+        async def talk():
+            await client.send(mic, mic)
+            await client.finish()
+
+        talking, first, seen = asyncio.create_task(talk()), client.session, []
+        async for event in client:
+            seen.append(event)
+            if event["type"] == "duplex.ack" and event["next_seq"] == 100:
+                first["resume_token"] = "of another one"
+                cable.cut()
+        await talking
+    kinds = [event["type"] for event in seen]
+    (replaced,) = (event for event in seen if event["type"] == "session.replaced")
+    assert (client.replaced, kinds.count("connection.lost"), cable.tries) == (1, 1, 3)
+    assert "4404" in replaced["message"]
+    assert "session=" not in cable.asked[2]
+    assert client.session["id"] == replaced["session"]["id"] != first["id"]
+    assert [client.session[name] for name in SETTINGS] == [first[name] for name in SETTINGS]
+    assert not {"duplex.gap", "error"} & set(kinds)
+    assert replaced["start_ms"] >= 2000
+    assert replaced["lost_ms"] <= 60
+    start, lost = (round(replaced[name] * RATE / 1000) for name in ("start_ms", "lost_ms"))
+    vad, _ = client.cleaned.arrays(len(mic))
+    np.testing.assert_array_equal(vad[: start - lost], mic[: start - lost])
+    np.testing.assert_array_equal(vad[start:], mic[start:])
 
 
 async def test_it_is_given_up_when_the_server_keeps_the_session_no_longer(start_server):

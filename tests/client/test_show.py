@@ -38,6 +38,10 @@ def line(event):
             ["commit", "should stop", "420 ms"],
         ),
         ({"type": PREFIX + "completed", "item_id": "a", "transcript": " Hi. "}, ["“Hi.”"]),
+        (
+            {"type": "session.replaced", "start_ms": 7500, "lost_ms": 1380.0, "message": "4404 unknown"},
+            ["7.50s", "session replaced", "1380 ms of audio are lost", "4404 unknown"],
+        ),
         ({"type": "error", "error": {"message": "no such thing"}}, ["no such thing"]),
         (
             {"type": "duplex.reference", "state": "missing", "at_ms": 1500.0},

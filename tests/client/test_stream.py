@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import serve
 
-from client import stream
+from client import line, stream
 from client.duplex import DuplexError
 from client.stream import Conversation, stream_pair
 from client.wire import Frame, Kind, pack, unpack
@@ -175,7 +175,9 @@ async def test_a_server_that_is_stuck_gets_no_more_than_a_window(monkeypatch):
 @pytest.mark.parametrize(
     ("code", "said"), [(1012, "1012 restart"), (1000, "1000 restart|before the recording")]
 )
-async def test_a_server_that_leaves_is_told(code, said):
+async def test_a_server_that_leaves_is_told(code, said, monkeypatch):
+    monkeypatch.setattr(line, "REPLACE_S", 0.5)
+
     class Leaving(Peer):
         async def on_frame(self, socket, frame):
             if frame.seq == 5:
