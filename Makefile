@@ -10,12 +10,18 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 TORCH_ARGS ?=
 PYTEST_ARGS ?= -m "not slow"
 PORT ?= 8080
+DOCKER ?= docker
+# Recogniser in the image: embedded, paraformer or none (docs/containers.md).
+BACKEND ?= embedded
+# The index of torch's builds for the CPU, as uv names it.
+LOCK_ARGS ?= --torch-backend cpu
+IMAGE_ARGS = -f docker/Dockerfile --build-arg BACKEND=$(BACKEND) --build-arg REVISION=$$(git rev-parse HEAD)
 
 DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup test soak test-ray checks lint types bench docs dist check-dist notices system-packages clean
+.PHONY: help demo serve setup test soak test-ray checks lint types bench image sbom lock docs dist check-dist notices system-packages clean
 
 help:
 	@echo "make demo      the shipped recording through a live server, then the web page (ONCE=1 exits)"
@@ -26,6 +32,9 @@ help:
 	@echo "make dist      wheel and sdist, in dist/; make check-dist also installs and tries them, offline"
 	@echo "make notices   THIRD_PARTY_NOTICES.md and all licence texts, from what is installed"
 	@echo "make test-ray  the tier of models on a Ray cluster of this machine (installs Ray: half a gigabyte)"
+	@echo "make image     the container image (BACKEND=embedded, paraformer or none; DOCKER=podman)"
+	@echo "make sbom      its parts, as CycloneDX, into dist/"
+	@echo "make lock      exact versions and hashes of what the images hold, anew"
 	@echo "make lint | types | bench | setup | clean"
 
 demo: $(DEMO_STAMP)
@@ -71,6 +80,16 @@ check-dist: $(DEV_STAMP)
 
 notices: $(DEV_STAMP)
 	$(BIN)/python scripts/make_notices.py
+
+image:
+	$(DOCKER) build $(IMAGE_ARGS) -t duplex-aec$(if $(filter-out embedded,$(BACKEND)),:$(BACKEND)) .
+
+sbom:
+	$(DOCKER) build $(IMAGE_ARGS) --target sbom --output type=local,dest=dist .
+
+lock: | $(BIN)/python
+	$(PIP) uv
+	scripts/lock-images $(BIN)/uv $(LOCK_ARGS)
 
 system-packages:
 	@scripts/install-system-packages
