@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,25 +39,46 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class Folded:
+    """Weights as the products take them, `(in, out)`; the features' normalisation is in the first layer."""
+
+    input: Samples
+    input_bias: Samples
+    expand: Samples
+    expand_bias: Samples
+    project: Samples
+    memory: Samples  # newest first
+    heads: Samples  # near, then echo
+    heads_bias: Samples
+
+
+def fold(weights: Weights) -> Folded:
+    """Check the weights and lay them out for a forward pass.
+
+    Raises:
+        ValueError: If an array is missing, of another shape, or not finite.
+    """
+    check_weights(weights)
+    scaled = weights["input.weight"] / weights["norm.std"]
+    return Folded(
+        input=np.ascontiguousarray(scaled.T),
+        input_bias=np.asarray(weights["input.bias"] - scaled @ weights["norm.mean"], np.float32),
+        expand=np.ascontiguousarray(weights["layers.expand.weight"].swapaxes(1, 2)),
+        expand_bias=weights["layers.expand.bias"],
+        project=np.ascontiguousarray(weights["layers.project.weight"].swapaxes(1, 2)),
+        memory=weights["layers.memory.weight"],
+        heads=np.concatenate([weights["near.weight"], weights["echo.weight"]]).T.copy(),
+        heads_bias=np.concatenate([weights["near.bias"], weights["echo.bias"]]),
+    )
+
+
 class Suppressor:
     """Weights in the object, state in the arguments: one object serves every stream."""
 
     def __init__(self, weights: Weights) -> None:
-        """Check the weights and fold the normalisation of the features into the first layer.
-
-        Raises:
-            ValueError: If an array is missing, of another shape, or not finite.
-        """
-        check_weights(weights)
-        scaled = weights["input.weight"] / weights["norm.std"]
-        self._input = np.ascontiguousarray(scaled.T)
-        self._input_bias = weights["input.bias"] - scaled @ weights["norm.mean"]
-        self._expand = np.ascontiguousarray(weights["layers.expand.weight"].swapaxes(1, 2))
-        self._expand_bias = weights["layers.expand.bias"]
-        self._project = np.ascontiguousarray(weights["layers.project.weight"].swapaxes(1, 2))
-        self._memory = weights["layers.memory.weight"]
-        self._heads = np.concatenate([weights["near.weight"], weights["echo.weight"]]).T.copy()
-        self._heads_bias = np.concatenate([weights["near.bias"], weights["echo.bias"]])
+        """Take the weights (`fold`)."""
+        self._folded = fold(weights)
 
     def init_state(self, streams: int) -> State:
         return [np.zeros((streams, TAPS - 1, HIDDEN), np.float32) for _ in range(LAYERS)]
@@ -71,22 +93,24 @@ class Suppressor:
         Returns:
             `(near mask, echo mask, state)`, masks `(S, bins)` in (0, 1), for the linear error.
         """
-        x = np.maximum(features @ self._input + self._input_bias, 0)
+        folded = self._folded
+        x = np.maximum(features @ folded.input + folded.input_bias, 0)
         after: State = []
         for layer, past in enumerate(state):
             x, past = self._layer(layer, x, past)
             after.append(past)
         # The logistic function by tanh cannot overflow.
         masks = np.float32(0.5) + np.float32(0.5) * np.tanh(
-            np.float32(0.5) * (x @ self._heads + self._heads_bias)
+            np.float32(0.5) * (x @ folded.heads + folded.heads_bias)
         )
         return masks[:, :BINS], masks[:, BINS:], after
 
     def _layer(self, layer: int, x: Samples, past: Samples) -> tuple[Samples, Samples]:
         """One DFSMN layer `(S, hidden)`; the memory is an FIR filter over its projections."""
-        h = np.maximum(x @ self._expand[layer] + self._expand_bias[layer], 0)
-        p = h @ self._project[layer]
-        memory = self._memory[layer]  # newest first
+        folded = self._folded
+        h = np.maximum(x @ folded.expand[layer] + folded.expand_bias[layer], 0)
+        p = h @ folded.project[layer]
+        memory = folded.memory[layer]
         after = np.concatenate([p[:, None], past[:, :-1]], axis=1)
         return x + p + p * memory[0] + np.einsum("nth,th->nh", past, memory[1:]), after
 

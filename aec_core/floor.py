@@ -66,7 +66,7 @@ def _best_s(call: Callable[[], object]) -> float:
     return min(times)
 
 
-def _fft_macs(n: int) -> float:
+def fft_macs(n: int) -> float:
     """Multiply-adds of a real transform: 2.5 n log2 n operations, two of them in one."""
     return 1.25 * n * log2(n)
 
@@ -76,14 +76,14 @@ def _stages() -> dict[str, Work]:
     look = (ms_to_hops(delay.mic_window_ms) + ms_to_hops(delay.max_delay_ms)) * HOP // 2
     path = partitions * BINS
     # Path, reference and variance are read and written once; 4 real multiply-adds a complex product.
-    linear_macs = (5 + 2 * partitions) * _fft_macs(N_FFT) + path * (5 * 4 + 8)
+    linear_macs = (5 + 2 * partitions) * fft_macs(N_FFT) + path * (5 * 4 + 8)
     memory = LAYERS * (TAPS - 1) * HIDDEN
     weights = parameters() - LAYERS * TAPS * HIDDEN
     return {
-        "delay": Work(3 * _fft_macs(look) / delay.update_hops, 4 * look * _FLOAT / delay.update_hops),
+        "delay": Work(3 * fft_macs(look) / delay.update_hops, 4 * look * _FLOAT / delay.update_hops),
         "linear": Work(linear_macs, 2 * path * (2 * _COMPLEX + 2 * _FLOAT)),
-        "stft": Work(3 * (_fft_macs(N_FFT) + N_FFT), 3 * (2 * N_FFT * _FLOAT + BINS * _COMPLEX)),
+        "stft": Work(3 * (fft_macs(N_FFT) + N_FFT), 3 * (2 * N_FFT * _FLOAT + BINS * _COMPLEX)),
         "features": Work(FEATURES * BINS, 3 * BINS * _COMPLEX, BINS * MELS * _FLOAT),
         "network": Work(weights + memory, 2 * memory * _FLOAT, parameters() * _FLOAT),
-        "synthesis": Work(2 * (_fft_macs(N_FFT) + N_FFT), 2 * (2 * N_FFT * _FLOAT + BINS * _COMPLEX)),
+        "synthesis": Work(2 * (fft_macs(N_FFT) + N_FFT), 2 * (2 * N_FFT * _FLOAT + BINS * _COMPLEX)),
     }

@@ -12,6 +12,7 @@ from client.commands.bench import group as bench
 from client.commands.cancel import cancel
 from client.commands.demo import demo
 from client.commands.evaluate import group as evaluate
+from client.commands.export import export
 from client.commands.loopback import loopback
 from client.commands.mixtures import mixtures
 from client.commands.replay import replay
@@ -41,6 +42,7 @@ app.add_typer(evaluate, name="evaluate", rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(train)
 app.command(rich_help_panel=MEASURE)(ablate)
 app.command(rich_help_panel=MEASURE)(mixtures)
+app.command(rich_help_panel=MEASURE)(export)
 
 
 def _print_version(wanted: bool) -> None:

@@ -101,9 +101,33 @@ def bench_service(
     _show(report, json_file, docs)
 
 
-def _show(report: dict[str, Any], json_file: Path | None, docs: Path | None) -> None:
-    import json
+@group.command("device")
+def bench_device(
+    seconds: Annotated[float, typer.Option(min=1.0, help="Audio for each measurement.")] = 10.0,
+    json_file: Json = None,
+    docs: Docs = None,
+) -> None:
+    """Time the exported suppressor on one core: NumPy, onnxruntime, and C by this machine's compiler."""
+    import os
 
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    from rich.console import Console
+
+    from aec_core.bench import echo_pair
+    from aec_core.export.measure import measure_device
+    from client.device_report import device_grids, write_device_docs
+
+    console = Console()
+    with console.status("timing the suppressor"):
+        report = measure_device(*echo_pair(seconds))
+    for grid in device_grids(report):
+        console.print(grid.rich())
+    _save(report, json_file)
+    if docs is not None:
+        write_device_docs(report, docs)
+
+
+def _show(report: dict[str, Any], json_file: Path | None, docs: Path | None) -> None:
     from rich.console import Console
 
     from client.bench_report import tables, write_docs
@@ -111,10 +135,16 @@ def _show(report: dict[str, Any], json_file: Path | None, docs: Path | None) -> 
     console = Console()
     for table in tables(report):
         console.print(table)
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _save(report, json_file)
     if docs is not None:
         write_docs(report, docs)
+
+
+def _save(report: dict[str, Any], json_file: Path | None) -> None:
+    if json_file is not None:
+        import json
+
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _counts(streams: str) -> list[int]:

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from client.bench_report import grids, write_docs
 from client.bench_server import bench_server, describe, fit_cost, holds, percentiles, steps_up_to
+from client.cli import app
 from client.load import Seen
 
 STAGES = {"linear": 2.0, "total": 2.5, "vad": 1.0}
@@ -75,3 +77,14 @@ def test_a_real_service_is_measured():
     assert found["rss_per_session_mb"] > 0
     assert found["steps"][0]["turnaround_ms"]["p50"] < float("inf")
     assert not any(each["lost"] for each in found["steps"])
+
+
+def test_the_suppressor_for_devices_is_measured(tmp_path):
+    done = CliRunner().invoke(app, ["bench", "device", "--seconds", "1", "--docs", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "device.json").read_text())
+    assert all(run["frame_us"] > 0 for run in report["runs"].values())
+    assert report["weight_bytes"]["float32"] == 4 * 432_770
+    text = (tmp_path / "device.md").read_text()
+    assert "NumPy" in text
+    assert "474,504" in text  # multiply-adds: the network and little else

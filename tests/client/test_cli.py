@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from client.cli import app
 from client.local_server import free_port
 
-COMMANDS = ("demo", "cancel", "serve", "stream", "loopback", "bench", "evaluate", "train", "ablate")
+COMMANDS = ("demo", "cancel", "serve", "stream", "loopback", "bench", "evaluate", "train", "ablate", "export")
 HEAVY = ("numpy", "scipy", "torch", "onnxruntime", "soundfile", "fastapi", "websockets", "aec_core", "server")
 
 
