@@ -79,6 +79,7 @@ check-dist: $(DEV_STAMP)
 	scripts/check-dist "$(PYTHON)"
 
 notices: $(DEV_STAMP)
+	$(PIP) -e ".[ray]"
 	$(BIN)/python scripts/make_notices.py
 
 image:

@@ -1,7 +1,8 @@
-"""A hook of the documentation's build: a link to a file beside `docs/` becomes the path of that file.
+"""A hook of the documentation's build: links to files beside `docs/`.
 
 The documents link to files of the repository, so that they can be followed there. The site has none to link
-to: such a link is shown as its words and the path. One that leads nowhere stays, and fails the strict build.
+to: a link to a file that is included as a page leads to that page, another is shown as words and path.
+One that leads nowhere stays, and fails the strict build.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#]+)(?:#[^)\s]*)?\)")
+LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+
+INCLUDED = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "THIRD_PARTY_NOTICES.md": "notices.md",
+}
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
@@ -23,7 +31,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         target = Path(os.path.normpath(here / link["target"]))
         if not target.exists() or (target.is_relative_to(docs) and target.is_file()):
             return link[0]
-        path, words = f"`{target.relative_to(docs.parent)}`", link["words"]
+        name, words = str(target.relative_to(docs.parent)), link["words"]
+        if name in INCLUDED:
+            return f"[{words}]({os.path.relpath(docs / INCLUDED[name], here)}{link['anchor'] or ''})"
+        path = f"`{name}`"
         return path if words.strip("`") == path.strip("`") else f"{words} ({path})"
 
     return LINK.sub(rewrite, markdown)

@@ -75,6 +75,7 @@ def test_links_out_of_the_documents_became_paths(site):
     text = (site / "security/index.html").read_text("utf-8")
     assert "<code>docker/grafana/duplex.json</code>" in text
     assert "../docker/" not in text
+    assert 'href="../notices/"' in (site / "dependencies/index.html").read_text("utf-8")
 
 
 @pytest.mark.slow
