@@ -106,7 +106,9 @@ def _steps(server: Report) -> Grid:
     for step in server["steps"]:
         ms = step["turnaround_ms"]
         times = [f"{ms[name]:.1f}" for name in ("p50", "p95", "p99", "max")]
-        lags = [f"{step[name]['p99']:.1f}" for name in ("ping_ms", "client_lag_ms")]
+        lag = step.get("loop_lag_p99_ms")
+        lags = ["" if lag is None else f"{lag:.1f}"]
+        lags += [f"{step[name]['p99']:.1f}" for name in ("ping_ms", "client_lag_ms")]
         rest = [f"{100 * step['late_share']:.2f}", f"{step['cpu']:.2f}", f"{step['rss_mb']:.0f}"]
         rows.append([str(step["sessions"]), *times, *lags, *rest, str(step["load_average"])])
     head = [
@@ -115,6 +117,7 @@ def _steps(server: Report) -> Grid:
         "p95",
         "p99",
         "max",
+        "loop's lag p99",
         "ping p99",
         "client's lag p99",
         "late %",
@@ -122,7 +125,8 @@ def _steps(server: Report) -> Grid:
         "RSS MB",
     ]
     return Grid(
-        f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions a process with p99 under 40 ms",
+        f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions a process with p99 under 40 ms"
+        + (f", {memory} MB each" if (memory := server.get("rss_per_session_mb")) else ""),
         [*head, "machine's load"],
         rows,
     )

@@ -16,6 +16,7 @@ import numpy as np
 from aec_core.bench import echo_pair
 from client.load import Seen, run_load
 from client.local_server import local_server
+from client.scrape import quantile, read_buckets
 from client.wire import to_int16
 
 MOST_P99_MS = 40.0
@@ -25,6 +26,7 @@ KEPT_UP_MS = 100.0  # half of all frames come back sooner, while the service kee
 LEAST_FOR_FIT = 16  # few sessions do not share batches, and would foretell too little
 FULL = 0.7  # of a core: what the fit may fill
 CORES = (1, 4, 16, 64)
+_LAG = "duplex_loop_lag_seconds"
 
 Report = dict[str, Any]
 
@@ -94,10 +96,13 @@ def _climb(url: str, pid: int, plan: _Plan, progress: Callable[[str], None]) -> 
     for count in plan.counts:
         for attempt in range(ATTEMPTS):
             progress(f"{count} sessions for {plan.seconds:.0f} s")
+            lags = read_buckets(url, _LAG, plan.token)
             before, began = read_process(pid), time.perf_counter()
             seen = asyncio.run(run_load(url, count, plan.seconds, audio, plan.token))
             after, took = read_process(pid), time.perf_counter() - began
             step = describe(count, seen, (after.cpu_s - before.cpu_s) / took, after.rss)
+            lag_s = quantile(lags, read_buckets(url, _LAG, plan.token), 0.99)
+            step["loop_lag_p99_ms"] = None if lag_s is None else round(1000 * lag_s, 1)
             if holds(step) or (plan.keep_going and not step["lost"]):
                 steps.append(step)
                 break
@@ -112,9 +117,9 @@ def holds(step: Report) -> bool:
 
 
 def steps_up_to(most: int) -> list[int]:
-    """Return the numbers of sessions to try: a sixth more at a time, at first doubling."""
-    counts = [count for count in (1, 4, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128) if count < most]
-    return [*counts, most]
+    """Return the numbers of sessions to try: every fourth where one process has its limit."""
+    counts = (1, 4, 8, 16, 24, 32, 40, 48, 52, 56, 60, 64, 68, 72, 76, 80, 88, 96, 112, 128)
+    return [*(count for count in counts if count < most), most]
 
 
 def describe(count: int, seen: Seen, cpu: float, rss: int) -> Report:

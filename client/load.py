@@ -96,15 +96,24 @@ class _Caller:
                 proxy=None,
             ) as socket:
                 await self._start(socket)
-                receiving = asyncio.create_task(self._receive(socket))
-                pinging = asyncio.create_task(self._ping(socket)) if pings else None
-                await self._send(socket, begin, _SETTLE_S + seconds)
-                if pinging is not None:
-                    pinging.cancel()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(receiving, _STRAGGLERS_S)
+                await self._talk(socket, begin, seconds, pings)
         except (OSError, TimeoutError, WebSocketException) as error:
             self._seen.lost.append(str(error))
+
+    async def _talk(self, socket: ClientConnection, begin: float, seconds: float, pings: bool) -> None:
+        receiving = asyncio.create_task(self._receive(socket))
+        pinging = asyncio.create_task(self._ping(socket)) if pings else None
+        try:
+            await self._send(socket, begin, _SETTLE_S + seconds)
+            if pinging is not None:
+                pinging.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(receiving), _STRAGGLERS_S)
+        finally:
+            tasks = [task for task in (receiving, pinging) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _start(self, socket: ClientConnection) -> None:
         wanted: dict[str, Any] = {"type": "transcription", "duplex": {"cleaned_audio": True}}

@@ -18,11 +18,11 @@ from server.bundle import CONFIG, join, read_messages, read_sound
 from server.engine import Engine
 from server.errors import ProtocolError
 from server.events import Ping, Resume, SessionUpdate
+from server.hop import CleanHop
 from server.lane import Lane
-from server.listener import CleanHop
 from server.metrics import Metrics
 from server.outbox import Item
-from server.pcm import Pcm, to_pcm
+from server.pcm import Pcm
 from server.protocol import ServerProtocol
 from server.session import Session
 from server.session_config import Backends, Limits, SessionConfig
@@ -61,7 +61,7 @@ class _Ear:
 
     def hop(self, hop: CleanHop) -> None:
         before = max(-hop.start, 0)
-        self.hops.append([to_pcm(hop.vad[before:]), to_pcm(hop.asr[before:])])
+        self.hops.append(list(hop.pcm[before:].T.copy()))  # or the whole batch stays
 
     def message(self, message: bytes | str) -> None: ...
 

@@ -74,6 +74,7 @@ class Connection:
         self._patience_s = settings.max_behind_s
         self._replaced = asyncio.Event()
         self._opened_at = self._heard_at = perf_counter()
+        self._sending_since: float | None = None
         self._behind_since: float | None = None
         self._warned_at: float | None = None
         self._errors = 0
@@ -146,7 +147,8 @@ class Connection:
                 self._receive(message)
             except ProtocolError as error:
                 self._refuse(error)
-            await self._room()
+            if self._session.blocked:
+                await self._room()
 
     def _receive(self, message: MutableMapping[str, Any]) -> None:
         """Read one message.
@@ -192,7 +194,7 @@ class Connection:
 
     def _check_pace(self, frame: AudioFrame) -> None:
         """Close a live peer that has been too far behind for a while; a burst may catch up."""
-        position_ms = 1000 * max(frame.mic_start, frame.ref_start) / self._session.config.rate
+        position_ms = 1000 * max(frame.mic_start, frame.ref_start) / self._protocol.rate
         if self._pace.observe(frame.ms, position_ms, 1000 * self._heard_at) <= 1000 * self._patience_s:
             self._behind_since = None
         elif self._behind_since is None:
@@ -272,19 +274,16 @@ class Connection:
             if isinstance(item, Moved):
                 session = self._session
                 continue
+            self._sending_since = perf_counter()  # for the watch: a timeout around each would cost more
             try:
-                async with asyncio.timeout(self._patience_s):
-                    await self._send(item, session.sent)
-            except TimeoutError:
-                raise _Closing(
-                    CloseCode.TOO_FAST, f"the peer reads nothing for {self._patience_s:g} s"
-                ) from None
+                await self._send(item, session.sent)
             except (WebSocketDisconnect, RuntimeError):
                 session.outbox.put_back(item)
                 raise _Lost(1006) from None
             except asyncio.CancelledError:
                 session.outbox.put_back(item)
                 raise
+            self._sending_since = None
 
     async def _send(self, item: ServerEvent | bytes, sent: Sent) -> None:
         if isinstance(item, bytes):
@@ -295,10 +294,12 @@ class Connection:
         sent.add(number, item)
 
     async def _watch(self) -> None:
-        """Look at the clock: is the peer idle, or here for too long? Returns once it is replaced."""
+        """Look at the clock: is the peer deaf, idle, or here for too long? Returns once it is replaced."""
         settings = self._settings
         while not self._replaced.is_set():
             now = perf_counter()
+            if self._sending_since is not None and now - self._sending_since > self._patience_s:
+                raise _Closing(CloseCode.TOO_FAST, f"the peer reads nothing for {self._patience_s:g} s")
             if settings.idle_s and now - self._heard_at > settings.idle_s:
                 raise _Closing(CloseCode.IDLE, f"nothing came for {settings.idle_s:g} s")
             if settings.max_session_s and now - self._opened_at > settings.max_session_s:

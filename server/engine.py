@@ -21,8 +21,8 @@ from aec_core import HOP, Cleaned
 from aec_core.types import Mask, Samples
 from server.admission import LoadMeter
 from server.events import AudioGap
+from server.hop import CleanHop, cut
 from server.lane import Lane
-from server.listener import CleanHop
 from server.metrics import Metrics
 from server.outbox import Item
 from server.vad import SileroBank
@@ -209,20 +209,11 @@ class Engine:
     def _process(self, active: Mask) -> None:
         cleaned = self._without_bypassed(self._core.process(self._mic, self._ref, active))
         speech = self._speech.process(cleaned.vad, active)
-        delay_ms, erle_db = self._core.delay_ms, self._core.erle_db
-        for slot in map(int, np.flatnonzero(active)):
-            hop = CleanHop(
-                start=int(self._starts[slot]) - self._core.latency,
-                mic=cleaned.mic[slot],
-                echo=cleaned.echo[slot],
-                ref=cleaned.ref[slot],
-                vad=cleaned.vad[slot],
-                asr=cleaned.asr[slot],
-                speech=float(speech[slot]),
-                delay_ms=float(delay_ms[slot]),
-                erle_db=float(erle_db[slot]),
-            )
-            self._listen(slot, hop)
+        starts = self._starts - self._core.latency
+        hops = cut(cleaned, starts, speech, self._core.delay_ms, self._core.erle_db, active)
+        double_talk = self._core.double_talk.tolist()
+        for slot, hop in hops:
+            self._listen(slot, hop, double_talk[slot])
 
     def _without_bypassed(self, cleaned: Cleaned) -> Cleaned:
         """Put the microphone, as late as the outputs are, where a session wants no cancelling."""
@@ -234,12 +225,12 @@ class Engine:
         echo[rows] = 0
         return replace(cleaned, vad=vad, asr=asr, echo=echo)
 
-    def _listen(self, slot: int, hop: CleanHop) -> None:
+    def _listen(self, slot: int, hop: CleanHop, double_talk: bool) -> None:
         lane = self._lanes[slot]
         if lane is None:
             return
         try:
-            lane.listen(hop, bool(self._core.double_talk[slot]))
+            lane.listen(hop, double_talk)
         except Exception as error:
             self._fail(slot, error)
 
@@ -301,7 +292,8 @@ class EngineThread:
 
     def wake(self) -> None:
         """Say that there is something to do; safe and cheap from any thread."""
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def stop(self) -> None:
         """End the thread after the tick that it is in."""

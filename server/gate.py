@@ -10,17 +10,10 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
-from aec_core.types import HOP, SAMPLE_RATE, Samples
+from aec_core.types import HOP, SAMPLE_RATE
 
 _HOP_MS = 1000 * HOP / SAMPLE_RATE
 _TINY = 1e-12
-
-
-def power(hop: Samples) -> float:
-    """Return the mean square of a hop `(n,)`."""
-    return float(np.dot(hop, hop)) / len(hop)
 
 
 def decibels(mean_square: float) -> float:
@@ -86,6 +79,21 @@ class GateReading:
     ref_active: bool  # the reference plays now, or did within `memory_ms`
 
 
+class _Level:
+    """The mean power over some hops, and the loudest that this was over more of them."""
+
+    def __init__(self, mean_hops: int, most_hops: int) -> None:
+        self._powers: deque[float] = deque(maxlen=mean_hops)
+        self._means: deque[float] = deque(maxlen=most_hops)
+
+    def process(self, power: float) -> tuple[float, float]:
+        """Take the power of a hop; return the mean and the loudest."""
+        self._powers.append(power)
+        mean = sum(self._powers) / len(self._powers)
+        self._means.append(mean)
+        return mean, max(self._means)
+
+
 class EchoGate:
     """Compares the cleaned signal with the echo that it may still hold."""
 
@@ -93,8 +101,10 @@ class EchoGate:
         self._config = config or GateConfig()
         level = round(self._config.level_ms / _HOP_MS)
         memory = round(self._config.memory_ms / _HOP_MS)
-        self._powers: deque[tuple[float, float, float]] = deque(maxlen=level)  # near, echo, ref
-        self._recent: deque[tuple[float, float, float]] = deque(maxlen=memory)  # the same over level_ms
+        self._near, self._echo, self._ref = (_Level(level, memory) for _ in range(3))
+        self._level_hops = level
+        self._memory_hops = 0  # that are remembered, `memory` at most
+        self._most_hops = memory
         self._since_speech = memory  # hops; what is remembered of a talker says nothing about the echo
         self._leak_db = 0.0  # residual over echo
         self._played = 0  # hops with an active reference that the leak has seen
@@ -108,9 +118,9 @@ class EchoGate:
 
     def process(
         self,
-        near: Samples,
-        echo: Samples,
-        ref: Samples,
+        near: float,
+        echo: float,
+        ref: float,
         speaking: bool,
         in_turn: bool = False,
         located: bool = True,
@@ -118,19 +128,19 @@ class EchoGate:
         """Judge one hop.
 
         Args:
-            near: Cleaned signal, `(320,)`.
-            echo: Linear echo estimate, `(320,)`.
-            ref: Reference as played, `(320,)`.
+            near: Mean square of the cleaned signal.
+            echo: … of the linear echo estimate.
+            ref: … of the reference as played.
             speaking: A talker is confirmed, or seems to start: what is heard now says nothing
                 about the echo, so the leak is not learnt from it.
             in_turn: Somebody has the floor and spoke a moment ago.
             located: The delay of the echo is known.
         """
         config = self._config
-        self._powers.append((power(near), power(echo), power(ref)))
-        level, echo_level, ref_level = (sum(p) / len(self._powers) for p in zip(*self._powers, strict=True))
-        self._recent.append((level, echo_level, ref_level))
-        loudest, loudest_echo, loudest_ref = (max(p) for p in zip(*self._recent, strict=True))
+        level, loudest = self._near.process(near)
+        _, loudest_echo = self._echo.process(echo)
+        _, loudest_ref = self._ref.process(ref)
+        self._memory_hops = min(self._memory_hops + 1, self._most_hops)
         self._since_speech = 0 if speaking else self._since_speech + 1
         # The echo may last longer than the memory of a reference that the phone delays by 600 ms.
         playing = decibels(max(loudest_ref, loudest_echo)) > config.ref_floor_dbfs
@@ -141,7 +151,7 @@ class EchoGate:
             residual = expected * 10 ** (self._leak_db / 10)
             # Where the echo is faint, the noise of the room is what is left, and says nothing.
             audible = decibels(expected) > config.floor_dbfs + 20 and not self._uncancelled
-            if self._since_speech >= len(self._recent) and audible:
+            if self._since_speech >= self._memory_hops and audible:
                 self._learn(loudest / expected)
         margin = config.margin_in_turn_db if in_turn else config.margin_db
         above = decibels(level) > max(config.floor_dbfs, decibels(residual) + margin)
@@ -153,7 +163,7 @@ class EchoGate:
             self._uncancelled = max(self._uncancelled - 1, 0)
         else:
             self._searched += 1
-            self._uncancelled = self._powers.maxlen or 0
+            self._uncancelled = self._level_hops
 
     def _coupling(self) -> float:
         if self._uncancelled:

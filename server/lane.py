@@ -28,8 +28,9 @@ from server.events import (
     ServerEvent,
     SessionUpdated,
 )
+from server.hop import CleanHop
 from server.inbox import Arrival, Inbox
-from server.listener import CleanHop, Listener, ListenerSettings
+from server.listener import Listener, ListenerSettings
 from server.outbox import Close, Item
 from server.pcm import Pcm, to_base64
 from server.protocol import AudioFrame, encode_agent, encode_cleaned
@@ -263,9 +264,7 @@ class Lane:
 
     def _cleaned(self, hop: CleanHop) -> bytes:
         before = max(-hop.start, 0)  # samples that lie before the microphone's first
-        return encode_cleaned(
-            hop.start + before, self._next_sent(), hop.vad[before:], hop.asr[before:], self._sent_ms
-        )
+        return encode_cleaned(hop.start + before, self._next_sent(), hop.pcm[before:], self._sent_ms)
 
     def _next_sent(self) -> int:
         self._sent_seq += 1

@@ -9,12 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import assert_never
 
-import numpy as np
-
-from aec_core.types import HOP, SAMPLE_RATE, Samples
+from aec_core.types import HOP, SAMPLE_RATE
 from server.asr.service import RecognitionService
 from server.captions import to_ms
 from server.decisions import Decision, Interrupted, Paused, Regretted, Started, Stopped, Timing
@@ -37,6 +34,7 @@ from server.events import (
 from server.floor import Claim, Floor
 from server.gate import EchoGate, GateConfig, GateReading
 from server.history import History
+from server.hop import CleanHop
 from server.listener_settings import ListenerSettings
 from server.scribe import Scribe
 from server.trace import Tracer
@@ -49,35 +47,6 @@ _AFTER_SPEECH = 64 * _MS  # silence that the turn model hears; more of it costs 
 _FAR_ABOVE_DB = 10.0
 _BONUS = 0.3
 _MOMENT = 600 * _MS  # a talker who spoke within it is likely to speak on
-_SILENCE = np.zeros(HOP, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class CleanHop:
-    """One hop of one session after the canceller; all arrays are `(320,)` on one clock.
-
-    Attributes:
-        start: Index of the first *input* sample that the arrays describe, on the 16 kHz microphone
-            clock; negative while the canceller's latency fills.
-        mic: Microphone.
-        echo: Linear echo estimate.
-        ref: Reference as played.
-        vad: Cleaned with beta 0.6.
-        asr: Cleaned with beta 0.2.
-        speech: P(speech) on `vad`.
-        delay_ms: Delay of the echo behind the reference, NaN before the first lock.
-        erle_db: What the canceller believes that it removes.
-    """
-
-    start: int
-    mic: Samples
-    echo: Samples
-    ref: Samples
-    vad: Samples
-    asr: Samples
-    speech: float
-    delay_ms: float
-    erle_db: float
 
 
 class Listener:
@@ -115,8 +84,7 @@ class Listener:
         self._gate = EchoGate(gate)
         self._floor = Floor(settings.backchannels)
         self._endpointer = Endpointer(settings.detection, self._timing, floor=self._floor)
-        # Half precision: the model normalises what it hears, and there is one of these a session.
-        self._gated_audio = History(WINDOW + SAMPLE_RATE, np.float16)
+        self._gated_audio = History(WINDOW + SAMPLE_RATE)
         self._now = 0
         self._audible_at = 0  # when there was last more than echo
         self._client_plays: bool | None = None
@@ -142,14 +110,17 @@ class Listener:
         self._now = hop.start + HOP
         hearing, spoke = self._endpointer.hearing, self._now - self._endpointer.voice_end < _MOMENT
         located = not math.isnan(hop.delay_ms)
-        reading = self._gate.process(hop.vad, hop.echo, hop.ref, hearing, self.in_turn and spoke, located)
+        reading = self._gate.process(
+            hop.vad_power, hop.echo_power, hop.ref_power, hearing, self.in_turn and spoke, located
+        )
         says = None if self.doubts_client else self._client_plays
         playing = reading.ref_active if says is None else says
-        self._scribe.hear(hop.start, hop.asr, reading)
+        asr = hop.pcm[:, 1]
+        self._scribe.hear(hop.start, asr, reading)
         if reading.open or not reading.ref_active:
             self._audible_at = self._now
         recently = self._now - self._audible_at < _MOMENT
-        self._gated_audio.push(hop.start, hop.asr if recently else _SILENCE)
+        self._gated_audio.push(hop.start, asr if recently else None)
         self._collect()
         far_above = reading.ref_active and reading.near_dbfs - reading.residual_dbfs > _FAR_ABOVE_DB
         speech = hop.speech + _BONUS * far_above

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ROUND_S = (0.0005, 0.001, 0.002, 0.004, 0.007, 0.010, 0.014, 0.020, 0.040, 0.100)
+_LAG_S = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.100, 0.500)
 _TURNAROUND_S = (0.002, 0.005, 0.010, 0.015, 0.020, 0.030, 0.040, 0.060, 0.100, 0.200, 0.500)
 
 
@@ -55,6 +56,12 @@ class Metrics:
             "duplex_turnaround_seconds",
             "From a frame's arrival to its results",
             buckets=_TURNAROUND_S,
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            "duplex_loop_lag_seconds",
+            "By how much the event loop is late, 20 times a second",
+            buckets=_LAG_S,
             registry=self.registry,
         )
         self.load = Gauge(

@@ -76,8 +76,7 @@ class Outbox:
             self._ready.clear()
             await self._ready.wait()
         item = self._items.popleft()[0]
-        key = _merge_key(item)
-        if key:
+        if self._open and (key := _merge_key(item)):
             self._open.pop(key, None)
         return item
 
@@ -94,6 +93,8 @@ class Outbox:
 
 
 def _merge_key(item: Item) -> str | None:
+    if isinstance(item, bytes):
+        return None
     if isinstance(item, AecStats):
         return "stats"
     return f"delta {item.item_id}" if isinstance(item, TranscriptionDelta) else None

@@ -9,18 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from aec_core.types import Samples
 from server.errors import CloseCode, ProtocolError
 from server.events import ClientEvent, ErrorBody, ErrorEvent, InputAudioAppend, ServerEvent
-from server.pcm import Pcm, from_bytes, to_pcm
+from server.pcm import WIRE, Pcm, from_bytes
 from server.session_config import refusal
 
 VERSION = 1
@@ -44,7 +42,9 @@ class Kind(IntEnum):
     CLEANED = 17
 
 
-class Flag(IntFlag):
+class Flag:
+    """Bits of a frame's header: plain numbers, for `IntFlag` costs as much as all else that is read of it."""
+
     DISCONTINUITY = 1
     REF_SILENT = 2  # … and left out of the payload
     ONE_CLOCK = 4
@@ -69,7 +69,7 @@ class AudioFrame:
     """
 
     kind: Kind
-    flags: Flag
+    flags: int
     seq: int
     mic_start: int
     ref_start: int
@@ -110,10 +110,10 @@ class ServerProtocol:
         if max(mic_start, ref_start) >= MAX_INDEX:
             raise _bad_frame("a sample index of 2^53 or more")
         self._check_size(samples, len(message))
-        _check_payload(known, Flag(flags), samples, channels, len(message) - HEADER_BYTES)
-        pcm = from_bytes(memoryview(message)[HEADER_BYTES:])
-        mic, ref = _channels(known, pcm.reshape(samples, channels) if channels else None)
-        return AudioFrame(known, Flag(flags), seq, mic_start, ref_start, samples, ms, mic, ref)
+        _check_payload(known, flags, samples, channels, len(message) - HEADER_BYTES)
+        pcm = from_bytes(message, HEADER_BYTES).reshape(samples, channels) if channels else None
+        mic, ref = _channels(known, pcm)
+        return AudioFrame(known, flags, seq, mic_start, ref_start, samples, ms, mic, ref)
 
     def receive_text(self, message: str) -> ClientEvent:
         """Read one JSON event.
@@ -166,20 +166,19 @@ class ServerProtocol:
             )
 
 
-def encode_cleaned(first_sample: int, seq: int, vad: Samples, asr: Samples, ms: int) -> bytes:
+def encode_cleaned(first_sample: int, seq: int, pcm: Pcm, ms: int) -> bytes:
     """Write cleaned audio as a frame of kind 17, at 16 kHz whatever the wire rate of the session is.
 
     Args:
         first_sample: Microphone sample that the first one belongs to, at 16 kHz; latency already taken off.
         seq: Counts the server's frames.
-        vad: β 0.6 output, `(n,)`.
-        asr: β 0.2 output, `(n,)`.
+        pcm: Outputs of β 0.6 and β 0.2, `(n, 2)`.
         ms: The server's monotonic milliseconds.
 
     Raises:
         ValueError: If `first_sample` lies before the microphone's first.
     """
-    return _encode(Kind.CLEANED, first_sample, seq, np.stack([to_pcm(vad), to_pcm(asr)], axis=1), ms)
+    return _encode(Kind.CLEANED, first_sample, seq, pcm, ms)
 
 
 def encode_agent(first_sample: int, seq: int, voice: Pcm, ms: int) -> bytes:
@@ -214,15 +213,17 @@ def _hint(message: bytes) -> str:
 
 
 def _known_kind(kind: int) -> Kind:
-    if kind not in _CHANNELS:
+    known = _KINDS.get(kind)
+    if known is None:
         raise _bad_frame(f"kind {kind}: a client sends 1 (mic and ref), 2 (mic) or 3 (ref)")
-    return Kind(kind)
+    return known
 
 
-_CHANNELS: Mapping[int, int] = MappingProxyType({Kind.MIC_REF: 2, Kind.MIC: 1, Kind.REF: 1})
+_CHANNELS: Mapping[Kind, int] = MappingProxyType({Kind.MIC_REF: 2, Kind.MIC: 1, Kind.REF: 1})
+_KINDS: Mapping[int, Kind] = MappingProxyType({kind.value: kind for kind in _CHANNELS})
 
 
-def _check_payload(kind: Kind, flags: Flag, samples: int, channels: int, payload: int) -> None:
+def _check_payload(kind: Kind, flags: int, samples: int, channels: int, payload: int) -> None:
     omitted = bool(flags & Flag.REF_SILENT) and kind != Kind.MIC
     due = _CHANNELS[kind] - omitted
     if channels != due:
@@ -271,4 +272,4 @@ def _encode(kind: Kind, start: int, seq: int, audio: Pcm, ms: int) -> bytes:
     samples, channels = audio.shape
     wrapped = seq & 0xFFFF_FFFF, ms & 0xFFFF_FFFF
     header = _HEADER.pack(kind, VERSION, 0, wrapped[0], start, 0, samples, channels, CODEC_INT16, wrapped[1])
-    return header + audio.astype("<i2").tobytes()
+    return header + audio.astype(WIRE, copy=False).tobytes()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from server.bundle import Bundle, join, prune
-from server.listener import CleanHop
+from server.hop import CleanHop
 from server.metrics import Metrics
 from server.outbox import Item
 from server.pcm import Pcm, to_pcm
@@ -58,7 +58,8 @@ class Tape:
     def hop(self, hop: CleanHop) -> None:
         """Take what the canceller heard and made of it."""
         before = max(-hop.start, 0)  # samples that lie before the microphone's first
-        self._hops.append([to_pcm(each[before:]) for each in (hop.mic, hop.ref, hop.vad, hop.asr)])
+        vad, asr = hop.pcm.T.copy()  # or the whole batch stays
+        self._hops.append([each[before:] for each in (to_pcm(hop.mic), to_pcm(hop.ref), vad, asr)])
         if len(self._hops) >= HOPS:
             self._flush()
 

@@ -90,7 +90,7 @@ class ReferenceHealth:
     def hear(self, ref: Samples | None, ms: float) -> None:
         """Take reference audio `(n,)` of `ms` that arrived; None is silence that was left out."""
         self._without_ms = 0.0
-        if ref is not None and float(np.max(np.abs(ref), initial=0.0)) > _SOUND:
+        if ref is not None and np.abs(ref).max(initial=0.0) > _SOUND:
             self._quiet_ms = 0.0
             self._sound_ms += ms
 

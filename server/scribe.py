@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aec_core.types import HOP, SAMPLE_RATE, Samples
+from aec_core.types import HOP, SAMPLE_RATE
 from server.asr.service import RecognitionService
 from server.captions import Caption, CaptionEvent
 from server.gate import GateReading
 from server.history import History
+from server.pcm import Pcm
 
 _MS = SAMPLE_RATE // 1000
 _PRE_ROLL = 2600 * _MS  # the longest prefix padding, and the time that it takes to notice a start
@@ -28,7 +29,7 @@ class Scribe:
     def __init__(self, service: RecognitionService | None) -> None:
         """Begin; without a service nothing is written down."""
         self._service = service
-        self._audio = History(_PRE_ROLL)
+        self._audio = History(_PRE_ROLL if service is not None else 0)
         self._now = 0
         self._audible_until = 0  # until here it is more than echo
         self._fed = 0  # until here the recogniser has it
@@ -40,8 +41,10 @@ class Scribe:
         """A transcript is due."""
         return bool(self._finishing)
 
-    def hear(self, start: int, audio: Samples, reading: GateReading) -> None:
+    def hear(self, start: int, audio: Pcm, reading: GateReading) -> None:
         """Take one hop `(320,)` and what the gate says about it."""
+        if self._service is None:
+            return
         self._audio.push(start, audio)
         self._now = start + HOP
         if reading.open:

@@ -13,6 +13,7 @@ from server.admission import RETRY_AFTER_S, Refusal
 from server.asr.process import give_up_loading
 from server.engine import Engine, EngineThread
 from server.lane import Lane
+from server.loop_lag import watch_loop
 from server.metrics import Metrics
 from server.models import Models
 from server.peers import Peers
@@ -48,6 +49,7 @@ class Service:
         self._models: Models | None = None
         self._thread: EngineThread | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
@@ -77,6 +79,7 @@ class Service:
     def start(self) -> None:
         """Begin to load; the server can answer meanwhile."""
         self._loading = asyncio.create_task(self._prepare())
+        self._watching = asyncio.create_task(watch_loop(self.metrics.loop_lag.observe))
 
     async def loaded(self) -> None:
         """Wait until sessions can start.
@@ -97,6 +100,8 @@ class Service:
     async def stop(self) -> None:
         """End the threads; models that still load are given up."""
         self._stopping = True
+        if self._watching is not None:
+            self._watching.cancel()
         if self._loading is not None:
             while not self._loading.done():
                 give_up_loading()

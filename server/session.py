@@ -59,6 +59,7 @@ class Session:
         self.id = lane.session_id
         self.token = secrets.token_urlsafe(24)
         self.config: SessionConfig = lane.config
+        self._rate = self.config.rate
         self.lane = lane
         self.outbox = Outbox()
         self.sent = Sent()
@@ -117,7 +118,7 @@ class Session:
                 "rate_is_settled",
                 param="session.audio.input.format.rate",
             )
-        self.config = config
+        self.config, self._rate = config, config.rate
         return self.describe()
 
     def submit(self, message: Message, at: float) -> None:
@@ -129,7 +130,7 @@ class Session:
         elif isinstance(message, InputAudioAppend):
             samples = len(message.audio) // 2
         self._heard = self._heard or samples > 0
-        self.lane.inbox.put(Arrival(message, 1000 * samples / self.config.rate, at))
+        self.lane.inbox.put(Arrival(message, 1000 * samples / self._rate, at))
         self._wake()
 
     def overhear(self, message: bytes | str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aec_core.types import HOP, SAMPLE_RATE
 from server.events import AecStats
-from server.gate import decibels, power
-from server.listener import CleanHop
+from server.gate import decibels
+from server.hop import CleanHop
 
 _HOPS_A_SECOND = SAMPLE_RATE / HOP
 
@@ -32,9 +32,9 @@ class StatsClock:
             lost: Frames that never came.
         """
         self._hops += 1
-        self._mic += power(hop.mic)
-        self._ref += power(hop.ref)
-        self._out += power(hop.vad)
+        self._mic += hop.mic_power
+        self._ref += hop.ref_power
+        self._out += hop.vad_power
         if not self.rate_hz or self._hops < _HOPS_A_SECOND / self.rate_hz:
             return None
         mic, ref, out = (_dbfs(total, self._hops) for total in (self._mic, self._ref, self._out))

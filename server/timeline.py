@@ -13,7 +13,7 @@ import numpy as np
 from aec_core.types import HOP, SAMPLE_RATE, Samples
 from server.clock import SampleClock
 from server.events import AudioGap, InputAudioAppend, Reference, ReferenceState
-from server.pcm import from_bytes, to_float
+from server.pcm import FULL_SCALE, from_bytes, to_float
 from server.protocol import AudioFrame, Flag, Kind
 from server.reference import FarEnd
 from server.reference_health import ReferenceHealth
@@ -135,17 +135,18 @@ class Timeline:
         return start, pair[0], ref
 
     def _take_mic(self, frame: AudioFrame) -> list[AudioGap]:
-        mic = np.zeros(frame.samples, np.float32)
+        pair = np.zeros((2, frame.samples), np.float32)
         if frame.mic is not None and not frame.flags & Flag.MUTED:
-            mic = to_float(frame.mic)
-        ref = None if frame.ref is None else to_float(frame.ref)
+            pair[0] = frame.mic
+        if frame.ref is not None:
+            pair[1] = frame.ref
+        pair /= FULL_SCALE
         self._clock.observe(frame.mic_start + frame.samples, self._ms)
         ms = 1000 * frame.samples / self._rate
         self._health.advance(ms)
         if frame.kind == Kind.MIC_REF:
             self._far = None
-            self._health.hear(ref, ms)
-        pair = np.stack([mic, np.zeros_like(mic) if ref is None else ref])
+            self._health.hear(pair[1], ms)
         return self._take(self._piece(frame, frame.mic_start, pair))
 
     def _take_ref(self, frame: AudioFrame) -> list[AudioGap]:
@@ -193,7 +194,9 @@ class Timeline:
         self._extend(np.zeros((2, padding), np.float32))
 
     def _extend(self, audio: Samples) -> None:
-        rest = np.concatenate([self._rest, self._resampler.process(audio)], axis=1)
+        rest = self._resampler.process(audio)
+        if self._rest.shape[1]:
+            rest = np.concatenate([self._rest, rest], axis=1)
         for at in range(0, rest.shape[1] - HOP + 1, HOP):
             self._hops.append((self._start, rest[:, at : at + HOP], self._fresh))
             self._start += HOP

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from aec_core.types import HOP, SAMPLE_RATE, Samples
@@ -37,7 +35,8 @@ class Wiring:
 
     def __init__(self) -> None:
         self.swapped: bool | None = None
-        self._heard: deque[Samples] = deque(maxlen=_HOPS)  # (2, 160) each
+        self._heard: Samples | None = None  # (2, hops, 160), a ring, while there is a check to wait for
+        self._hops = 0
         self._cross = np.zeros(_FRAME + 1, np.complex64)
         self._wait = _HOPS
         self._checks = 0
@@ -48,11 +47,17 @@ class Wiring:
         """Take a hop of each, `(320,)`, as it came from the client."""
         self._wait -= 1
         if self._wait >= _HOPS:
+            self._heard = None
             return
-        self._heard.append(np.stack([mic[::2] + mic[1::2], ref[::2] + ref[1::2]]) * np.float32(0.5))
+        if self._heard is None:
+            self._heard = np.empty((2, _HOPS, HOP // 2), np.float32)
+        at = self._hops % _HOPS
+        self._hops += 1
+        for signal, ring in zip((mic, ref), self._heard, strict=True):
+            np.add(signal[::2], signal[1::2], out=ring[at])
         if self._wait > 0:
             return
-        audio = np.concatenate(self._heard, axis=1)
+        audio = np.roll(self._heard, -at - 1, axis=1).reshape(2, -1) * np.float32(0.5)
         if np.sqrt(np.mean(audio**2, axis=1)).min() < _LEVEL:
             self._wait = _SOON
             return

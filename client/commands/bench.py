@@ -74,7 +74,7 @@ def bench(
 
 @group.command("server")
 def bench_service(
-    sessions: Sessions = 64,
+    sessions: Sessions = 72,
     minutes: Annotated[float, typer.Option(min=0.02, help="How long each step is held.")] = 0.5,
     url: Annotated[str | None, typer.Option(help="A service that runs already; else one is started.")] = None,
     token: Annotated[str | None, typer.Option(help="Of that service.", envvar="DUPLEX_TOKEN")] = None,

@@ -1,6 +1,7 @@
 """The benchmark of a service: its steps, its fit, what it writes; no speed is asserted."""
 
 import json
+from math import inf
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from client.bench_report import grids, write_docs
 from client.bench_server import bench_server, describe, fit_cost, holds, percentiles, steps_up_to
 from client.cli import app
 from client.load import Seen
+from client.scrape import page_of, quantile
 
 STAGES = {"linear": 2.0, "total": 2.5, "vad": 1.0}
 
@@ -28,7 +30,7 @@ def report():
 def test_steps_end_at_the_most():
     assert steps_up_to(1) == [1]
     assert steps_up_to(20) == [1, 4, 8, 16, 20]
-    assert steps_up_to(64)[-2:] == [56, 64]
+    assert steps_up_to(64)[-3:] == [56, 60, 64]
 
 
 def test_a_step_holds_if_nobody_is_lost_and_few_frames_are_late():
@@ -54,6 +56,14 @@ def test_a_service_that_falls_behind_says_nothing_about_its_need():
     assert fit_cost([*steps, step(64, ms=4000, cpu=0.5)]) == fit_cost(steps)
 
 
+def test_a_quantile_of_a_histogram_lies_between_the_bounds_of_its_bucket():
+    before, after = {0.01: 5, 0.02: 5, inf: 5}, {0.01: 55, 0.02: 105, inf: 105}
+    assert quantile(before, after, 0.99) == pytest.approx(0.0198)
+    assert quantile({}, {0.01: 1, inf: 100}, 0.99) == 0.01
+    assert quantile(after, after, 0.99) is None
+    assert page_of("wss://host:1/v1/realtime") == "https://host:1/"
+
+
 def test_documents_keep_what_was_not_measured_anew(tmp_path):
     pytest.importorskip("matplotlib")
     write_docs({"server": report()["server"]}, tmp_path)
@@ -77,6 +87,7 @@ def test_a_real_service_is_measured():
     assert found["rss_per_session_mb"] > 0
     assert found["steps"][0]["turnaround_ms"]["p50"] < float("inf")
     assert not any(each["lost"] for each in found["steps"])
+    assert 0 < found["steps"][0]["loop_lag_p99_ms"] < 1000
 
 
 def test_the_suppressor_for_devices_is_measured(tmp_path):

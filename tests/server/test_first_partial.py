@@ -20,8 +20,9 @@ from server.asr.contract import Utterance
 from server.asr.paraformer import CHUNK, ParaformerUtterance
 from server.asr.whisper import WhisperUtterance
 from server.events import TranscriptionDelta
-from server.listener import CleanHop, Listener, ListenerSettings
+from server.listener import Listener, ListenerSettings
 from server.vad import SileroBank
+from tests.server.hops import clean_hop
 
 DATA = Path(__file__).parents[1] / "data"
 RATE = 16_000
@@ -87,9 +88,7 @@ def test_the_first_partial_comes_within_700_ms(make: Callable[[], Utterance], na
     for start in range(0, len(near) - HOP, HOP):
         clean, echo = near[start : start + HOP], 0.1 * ref[start : start + HOP]
         speech = float(bank.process(clean[None], np.array([True]))[0])
-        events = listener.process(
-            CleanHop(start, clean + echo, echo, ref[start : start + HOP], clean, clean, speech, 100.0, 30.0)
-        )
+        events = listener.process(clean_hop(start, clean, clean, echo, ref[start : start + HOP], speech))
         if any(isinstance(event, TranscriptionDelta) for event in events):
             assert (start + HOP - onset) / 16 <= MOST_MS
             return

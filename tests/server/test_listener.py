@@ -28,11 +28,12 @@ from server.events import (
     TranscriptionDelta,
     TranscriptionFailed,
 )
-from server.listener import CleanHop, Listener, ListenerSettings
+from server.listener import Listener, ListenerSettings
 from server.session_config import SessionConfig, update_session
 from server.trace import Trace
 from server.turn import SmartTurn, TurnService
 from server.vad import SileroBank
+from tests.server.hops import clean_hop
 
 DATA = Path(__file__).parents[1] / "data"
 RATE = 16_000
@@ -128,7 +129,7 @@ class Session:
 
     def step(self, vad: np.ndarray, asr: np.ndarray, echo: np.ndarray, ref: np.ndarray) -> None:
         speech = float(self.bank.process(vad[None], ONE)[0])
-        hop = CleanHop(self.now, vad + echo, echo, ref, vad, asr, speech, 120.0, 30.0)
+        hop = clean_hop(self.now, vad, asr, echo, ref, speech)
         self.now += HOP
         self.keep(self.listener.process(hop))
         if self.listener._judgement is not None:  # here audio is faster than the turn model

@@ -18,7 +18,7 @@ ONE_CLOCK = Flag.ONE_CLOCK
 
 
 def frame(
-    start: int, mic: np.ndarray | None, ref: np.ndarray | None, seq: int, flags: Flag = ONE_CLOCK, ms: int = 0
+    start: int, mic: np.ndarray | None, ref: np.ndarray | None, seq: int, flags: int = ONE_CLOCK, ms: int = 0
 ) -> AudioFrame:
     kind = Kind.REF if mic is None else Kind.MIC if ref is None else Kind.MIC_REF
     samples = len(ref if mic is None else mic)  # type: ignore[arg-type]
@@ -274,7 +274,7 @@ def test_json_without_reference_is_silence_and_missing():
     assert states(reports) == ["missing"]
 
 
-def split(audio: np.ndarray, flags: Flag, order: Sequence[str] = "mr") -> list[AudioFrame]:
+def split(audio: np.ndarray, flags: int, order: Sequence[str] = "mr") -> list[AudioFrame]:
     """Mic and ref in frames of their own."""
     frames: list[AudioFrame] = []
     for at in range(0, audio.shape[1], 320):
@@ -320,7 +320,7 @@ def drifting(ppm: float, rate: int, seconds: int) -> list[AudioFrame]:
         audio = tone(440, clock, start, size)
         ms = (round(at * 1000) + 2**32 - 5000) % 2**32  # the peer's counter wraps after 5 s
         mic, ref = (audio, None) if clock == rate else (None, audio)
-        frames.append(frame(start, mic, ref, seq, Flag(0), ms))
+        frames.append(frame(start, mic, ref, seq, 0, ms))
     return frames
 
 
@@ -358,7 +358,7 @@ messages = st.builds(
         None if kind == 3 else np.full(size, 0.1),
         None if kind == 2 else np.full(size, 0.1),
         seq,
-        Flag(flags),
+        flags,
         ms,
     ),
     st.integers(0, 4000) | st.integers(0, 2**53 - 1),
