@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from client.local_server import free_port
+from client.local_server import SMALL, free_port
 from tests.cluster.caller import PERIOD_S, STRAGGLERS_S, Caller, talking
 from tests.cluster.names import Names
 from tests.cluster.pods import Pod
@@ -191,7 +191,7 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="before and after each event")
     parser.add_argument("--nginx", default=NGINX, help="another than the one in the path")
     options = parser.parse_args()
-    settings = {"DUPLEX_MAX_SESSIONS": str(options.sessions), "DUPLEX_MAX_LOAD": "1", "DUPLEX_DRAIN_S": "3"}
+    settings = SMALL | {"DUPLEX_MAX_SESSIONS": str(options.sessions), "DUPLEX_DRAIN_S": "3"}
     async with (
         running_cluster(settings, options.nginx) as cluster,
         talking(cluster.router.url, options.sessions) as callers,

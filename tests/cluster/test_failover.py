@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from client.local_server import free_port
+from client.local_server import SMALL, free_port
 from tests.cluster.caller import talking, workers
 from tests.cluster.failover import running_cluster
 from tests.cluster.pods import Pod
 from tests.cluster.router import NGINX, Router
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-SETTINGS = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1", "DUPLEX_DRAIN_S": "0.5"}
+SETTINGS = SMALL | {"DUPLEX_DRAIN_S": "0.5"}
 PROMISED_HOPS = 100  # 2 s: what a client keeps
+WAY_BACK_HOPS = 25
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -38,7 +39,9 @@ def test_nginx_takes_the_configuration(tmp_path: Path):
 async def test_sessions_go_on_whatever_goes():
     async with running_cluster(SETTINGS) as cluster, talking(cluster.router.url, 6) as callers:
         drained, killed, left = cluster.pods
-        assert workers(callers) == {pod.name: 2 for pod in cluster.pods}
+        spread = workers(callers)
+        assert set(spread) == {pod.name for pod in cluster.pods}
+        assert max(spread.values()) <= 3
         before = [caller.worker for caller in callers]
         await until(lambda: all(len(caller.came) > 25 for caller in callers))
 
@@ -51,13 +54,14 @@ async def test_sessions_go_on_whatever_goes():
         hit = [caller for caller in callers if caller not in others]
         drained.drain()
         killed.kill()
-        await until(lambda: all(caller.became == ["resumed", "replaced"] for caller in hit))
-        assert workers(callers) == {left.name: 6}
+        await until(lambda: workers(callers) == {left.name: 6})
         await asyncio.sleep(0.5)
         ended = time.perf_counter()
 
     assert not any(caller.error for caller in callers)
+    # Twice, if the drained one took a session of the killed one in its last moment.
+    assert all(set(caller.became[1:]) == {"replaced"} for caller in hit)
     assert all(caller.became == ["resumed"] for caller in others)
     assert max(caller.missing(0, ended) for caller in hit) < PROMISED_HOPS
     # What was on its way back when the router was killed is lost; what was on its way there is not.
-    assert max(caller.missing(0, ended) for caller in others) <= 5
+    assert max(caller.missing(0, ended) for caller in others) < WAY_BACK_HOPS
