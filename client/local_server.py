@@ -41,7 +41,7 @@ class LocalServer:
 
 @contextlib.contextmanager
 def local_server(
-    *options: str, port: int | None = None, limits: Mapping[str, str] = SMALL
+    *options: str, port: int | None = None, limits: Mapping[str, str] = SMALL, log: Path | None = None
 ) -> Generator[LocalServer]:
     """Run `duplex serve` with `options` until the block ends.
 
@@ -49,6 +49,7 @@ def local_server(
         options: Of the command.
         port: Where it listens; else any free one.
         limits: Settings as environment variables, which those of this process win over.
+        log: Where its log is kept; else nowhere.
 
     Raises:
         ServerFailedError: If it exits, or is not ready within a minute.
@@ -56,7 +57,7 @@ def local_server(
     server = LocalServer(port or free_port())
     command = [sys.executable, "-m", "client.cli", "serve", "--port", str(server.port), *options]
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "server.log"
+        log = log or Path(folder) / "server.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 command,

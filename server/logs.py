@@ -27,6 +27,7 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Discreet(formatter, settings.secrets))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
 class JsonFormatter(logging.Formatter):

@@ -32,11 +32,15 @@ async def answer_asr(
     except WireError as error:
         return Response(str(error), 400)
     outcome = await (finish(asked) if asked[0].final else desk.partial(asked))
+    if outcome is None:
+        return Response("busy", 429)
     return _json(422 if isinstance(outcome, Fault) else 200, outcome)
 
 
 async def answer_turn(judge: Callable[[Samples], Awaitable[float]], request: Request) -> Response:
-    """Answer P(complete) of the audio in the body."""
+    """Answer one request: GET for whether it is there, POST for P(complete) of the audio in the body."""
+    if request.method != "POST":
+        return Response("smart-turn 3.2")
     try:
         audio = from_pcm(await _body(request))
     except WireError as error:

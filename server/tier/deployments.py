@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal
 
@@ -58,8 +59,8 @@ class AsrArguments(BaseModel):
 class RecognizerDeployment:
     """One replica: one model in memory."""
 
-    def __init__(self, arguments: AsrArguments) -> None:
-        self._desk = Desk(arguments.load())
+    def __init__(self, load: Callable[[], Recognizer]) -> None:
+        self._desk = Desk(load())
         self._finish.set_max_batch_size(self._desk.batch)  # one if the model takes them one by one
 
     async def __call__(self, request: Request) -> Response:
@@ -94,7 +95,8 @@ def asr(arguments: dict[str, Any]) -> Any:
     Raises:
         ValueError: If there is none of that name.
     """
-    return RecognizerDeployment.options(name="Recognizer").bind(AsrArguments.model_validate(arguments))
+    load = AsrArguments.model_validate(arguments).load
+    return RecognizerDeployment.options(name="Recognizer").bind(load)
 
 
 def turn(_: dict[str, Any]) -> Any:

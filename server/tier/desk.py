@@ -36,8 +36,8 @@ class Desk:
     """Partial and final texts of one recogniser, for who asks with all of the audio.
 
     A streaming recogniser goes on from where it was with an utterance, if it was here that its start
-    was heard; else it hears all of it. What is final goes first: of the others one at a time waits
-    for the model.
+    was heard; else it hears all of it. What is final goes first: of partial texts one is made, one waits,
+    and who wants another is sent away. Under load there are fewer of them, and never a queue.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -45,6 +45,7 @@ class Desk:
         self._begun: OrderedDict[str, _Begun] = OrderedDict()  # touched by the thread only
         self._model = asyncio.Lock()
         self._door = asyncio.Lock()
+        self._partials = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.batch = recognizer.batch if isinstance(recognizer, BatchRecognizer) else 1
 
@@ -55,10 +56,16 @@ class Desk:
         first, every = (CHUNK, CHUNK) if streaming else (FIRST_PARTIAL, PARTIAL_EVERY)
         return Description(name=self._recognizer.name, streaming=streaming, first=first, every=every)
 
-    async def partial(self, asked: Asked) -> Heard | Fault:
-        """Return the text so far."""
-        async with self._door, self._model:
-            return await self._do(self._partial, asked)
+    async def partial(self, asked: Asked) -> Heard | Fault | None:
+        """Return the text so far, or None if others want theirs."""
+        if self._partials > 1:
+            return None
+        self._partials += 1
+        try:
+            async with self._door, self._model:
+                return await self._do(self._partial, asked)
+        finally:
+            self._partials -= 1
 
     async def finish(self, asked: Sequence[Asked]) -> list[Heard | Fault]:
         """Return the final texts of several utterances, in order."""

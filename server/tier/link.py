@@ -8,11 +8,11 @@ from server.tier.wire import SESSION_HEADER
 
 _CONNECT_S = 1.0
 _FAULT = 422  # the application's word, where 500 is what a replica leaves behind
-_NOBODY = (404, 503)
+_NOBODY = (404, 429, 503)  # not deployed, busy, no replica or no room
 
 
 class TierAway(Exception):
-    """Nobody is there to be asked; the request was not begun."""
+    """Nobody is there, or has time; the request was not begun."""
 
 
 class TierLost(Exception):

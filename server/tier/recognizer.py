@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from aec_core.types import Samples
+from aec_core.types import SAMPLE_RATE, Samples
 from server.asr.contract import RecognizerAway, RecognizerError, RecognizerLost, Transcript
 from server.tier.link import Link, TierAway, TierLost
 from server.tier.wire import ASR_PATH, Description, Fault, Heard, Question, pack
@@ -24,7 +24,8 @@ from server.tier.wire import ASR_PATH, Description, Fault, Heard, Question, pack
 _LOOK_S = 1.0  # between two looks for a tier that is away
 _DESCRIBE_S = 2.0
 _PARTIAL_S = 4.0  # a partial text that takes longer is worth nothing
-_FINAL_S = 8.0  # leaves time for a second try before the service gives up
+_AGAIN = SAMPLE_RATE // 5  # samples until a partial text that was not to be had is asked for again
+_FINAL_S = 12.0  # for a replica that hangs; under load a second try would only lose the place in the queue
 _TRIES = 3  # an utterance that ends whoever hears it does not get to end all of them
 
 logger = logging.getLogger(__name__)
@@ -113,11 +114,12 @@ class TierUtterance:
         """
         self._append(audio)
         if self._length >= self._due:
-            self._due = self._length + self._every
             try:
                 self._text = self._ask(_PARTIAL_S).text
+                self._due = self._length + self._every
             except (TierAway, TierLost) as error:
                 logger.debug("no partial text: %s", error)
+                self._due = self._length + _AGAIN
         return self._text
 
     def finish(self, tail: Samples) -> Transcript:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from server.asr.whisper import WhisperRecognizer
 from server.tier.link import Link
 from server.tier.recognizer import TierRecognizer, TierUtterance
 from server.tier.wire import ASR_PATH, MOST, Description, Question, from_pcm, to_pcm
-from tests.server.tier.replica import Counting, broken_tier, free_port, tier
+from tests.server.tier.replica import Counting, CountingUtterance, broken_tier, free_port, tier
 
 TEA = soundfile.read(Path(__file__).parents[2] / "data" / "tea.flac", dtype="float32")[0]
 StartTier = Callable[..., str]
@@ -67,6 +68,39 @@ def test_a_streaming_model_goes_on_where_it_was_and_another_replica_from_the_sta
         assert utterance.finish(silence(0)) == Transcript("38400 in all")
     assert here.fed == [9_600, 9_600]
     assert sum(there.fed) == 38_400
+
+
+class Held(Counting):
+    """Says nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__(streaming=False)
+        self.may, self.entered = threading.Event(), threading.Event()
+
+    def open(self, language: str | None, hotwords: Sequence[str]) -> CountingUtterance:
+        self.entered.set()
+        self.may.wait(10)
+        return super().open(language, hotwords)
+
+
+def test_partial_texts_do_not_queue_and_what_is_final_goes_first(start_tier: StartTier, connect: Connect):
+    model = Held()
+    recognizer = connect(start_tier(model))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(recognizer.open(None, ()).feed, silence(9_601))
+        assert model.entered.wait(10)
+        second = pool.submit(recognizer.open(None, ()).feed, silence(9_602))
+        time.sleep(0.1)  # until it has arrived
+        final = pool.submit(recognizer.open(None, ()).finish, silence(9_603))
+        time.sleep(0.1)
+        third = recognizer.open(None, ())
+        assert third.feed(silence(9_604)) == ""
+        model.may.set()
+        assert (first.result(10), second.result(10)) == ("9601", "9602")
+        assert final.result(10) == Transcript("9603 in all")
+    assert model.fed == [9_601, 9_603, 9_602]
+    assert third.feed(silence(3_000)) == ""
+    assert third.feed(silence(200)) == "12804"  # asked again 0.2 s later
 
 
 def test_refusals_and_failures_come_through_and_no_names_of_files(start_tier: StartTier, connect: Connect):
