@@ -21,6 +21,9 @@ other programs made frames wait: latencies are then theirs as much as ours, and 
 the service kept up says something, which is what the fit uses."""
 
 
+_KBIT = ("payload_kbit_s", "wire_kbit_s")
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table of text, before it is laid out."""
@@ -49,6 +52,8 @@ def grids(report: Report) -> list[Grid]:
         found += [_stages(report["streams"]), _totals(report)]
     if "server" in report:
         found.append(_steps(report["server"]))
+        if "events_s" in report["server"]["steps"][0]:
+            found.append(_traffic(report["server"]))
         if report["server"]["fit"]:
             found.append(_machines(report["server"]["fit"]))
     return found
@@ -124,12 +129,35 @@ def _steps(server: Report) -> Grid:
         "cores",
         "RSS MB",
     ]
+    each = "" if server["rss_per_session_mb"] is None else " a process"
+    cut = "; cut short" if any(step.get("interrupted") for step in server["steps"]) else ""
+    title = f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions{each} with p99 under"
+    memory = f", {server['rss_per_session_mb']} MB each" if each else ""
     return Grid(
-        f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions a process with p99 under 40 ms"
-        + (f", {memory} MB each" if (memory := server.get("rss_per_session_mb")) else ""),
-        [*head, "machine's load"],
+        f"{title} {server.get('until_p99_ms', 40):.0f} ms{memory}{cut}", [*head, "machine's load"], rows
+    )
+
+
+def _traffic(server: Report) -> Grid:
+    rows: list[list[str]] = []
+    for step in server["steps"]:
+        rates = [f"{step[kind][way]:.0f}" for kind in _KBIT for way in ("sent", "received")]
+        refused = ", ".join(f"{n} × {status}" for status, n in step["refused"].items()) or "0"
+        own = step["service"] or {}
+        service = [_figure(own.get(name)) for name in ("load", "round_ms", "turnaround_ms")]
+        rows.append(
+            [str(step["sessions"]), str(step["lost"]), refused, f"{step['events_s']:.1f}", *rates, *service]
+        )
+    head = ["sessions", "lost", "refused", "events/s", "out", "in", "IP out", "IP in"]
+    return Grid(
+        "Refusals; a session's traffic at its client, kbit/s; the service of itself",
+        [*head, "load", "round ms", "turnaround ms"],
         rows,
     )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _machines(fit: Report) -> Grid:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from aec_core.bench import echo_pair
-from client.load import Seen, run_load
+from client.connect import Address
+from client.load import Seen
+from client.load_clients import LoadClients, Now
 from client.local_server import local_server
-from client.scrape import quantile, read_buckets
+from client.scrape import ServerMetrics
 from client.wire import to_int16
 
 MOST_P99_MS = 40.0
@@ -26,9 +28,15 @@ KEPT_UP_MS = 100.0  # half of all frames come back sooner, while the service kee
 LEAST_FOR_FIT = 16  # few sessions do not share batches, and would foretell too little
 FULL = 0.7  # of a core: what the fit may fill
 CORES = (1, 4, 16, 64)
-_LAG = "duplex_loop_lag_seconds"
+MOST_REASONS = 5
 
 Report = dict[str, Any]
+
+Progress = Callable[[str, Now | None], None]
+
+
+def silent(says: str, now: Now | None) -> None:
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -50,70 +58,79 @@ def read_process(pid: int) -> Used:
     return Used(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-def bench_server(
-    sessions: int,
-    seconds: float,
-    url: str | None = None,
-    token: str | None = None,
-    keep_going: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Report:
-    """Step up to `sessions`, each step held for `seconds`; stop when one frame in a hundred takes over 40 ms.
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured.
 
-    Args:
-        sessions: The most to try.
+    Attributes:
+        counts: Numbers of sessions, one step each.
         seconds: Audio of each step that counts.
-        url: A service that runs already, of which CPU and memory are not known; else one is started.
-        token: Of that service.
+        until_p99_ms: The turnaround of one frame in a hundred at which the steps end.
+        clients: Processes that hold the sessions.
         keep_going: Go on though frames are late, as far as no session is lost: on a busy machine it is not
             the service that is late, and the fit wants many sessions.
-        progress: Is told what happens.
     """
-    plan = _Plan(steps_up_to(sessions), seconds, token, keep_going)
-    if url is not None:
-        return _summary(_climb(url, 0, plan, progress), 0)
-    limits = {"DUPLEX_MAX_SESSIONS": str(sessions), "DUPLEX_MAX_LOAD": "1"}
-    progress("starting a service without a recogniser")
+
+    counts: Sequence[int]
+    seconds: float
+    until_p99_ms: float = MOST_P99_MS
+    clients: int = 1
+    keep_going: bool = False
+
+
+def bench_server(plan: Plan, address: Address | None = None, progress: Progress = silent) -> Report:
+    """Hold more and more sessions until frames are late.
+
+    Args:
+        plan: The steps.
+        address: A service that runs already, of which CPU and memory are not known; else one is started.
+        progress: Is told what happens, and how the step goes.
+    """
+    if address is not None:
+        return _summary(_climb(address, 0, plan, progress), 0, plan)
+    limits = {"DUPLEX_MAX_SESSIONS": str(max(plan.counts)), "DUPLEX_MAX_LOAD": "1"}
+    progress("starting a service without a recogniser", None)
     with local_server("--asr", "none", "--no-tls", limits=limits | {"DUPLEX_MAX_SESSIONS": "1"}) as small:
         idle = read_process(small.pid).rss
     with ExitStack() as stack:
         server = stack.enter_context(local_server("--asr", "none", "--no-tls", limits=limits))
-        return _summary(_climb(server.url, server.pid, plan, progress), idle)
+        return _summary(_climb(Address(server.url), server.pid, plan, progress), idle, plan)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    counts: list[int]
-    seconds: float
-    token: str | None
-    keep_going: bool
-
-
-def _climb(url: str, pid: int, plan: _Plan, progress: Callable[[str], None]) -> list[Report]:
+def _climb(address: Address, pid: int, plan: Plan, progress: Progress) -> list[Report]:
     mic, ref = (to_int16(x) for x in echo_pair(AUDIO_S))
-    audio = np.stack([mic, ref], axis=1)
     steps: list[Report] = []
-    for count in plan.counts:
-        for attempt in range(ATTEMPTS):
-            progress(f"{count} sessions for {plan.seconds:.0f} s")
-            lags = read_buckets(url, _LAG, plan.token)
-            before, began = read_process(pid), time.perf_counter()
-            seen = asyncio.run(run_load(url, count, plan.seconds, audio, plan.token))
-            after, took = read_process(pid), time.perf_counter() - began
-            step = describe(count, seen, (after.cpu_s - before.cpu_s) / took, after.rss)
-            lag_s = quantile(lags, read_buckets(url, _LAG, plan.token), 0.99)
-            step["loop_lag_p99_ms"] = None if lag_s is None else round(1000 * lag_s, 1)
-            if holds(step) or (plan.keep_going and not step["lost"]):
-                steps.append(step)
-                break
-            if attempt == ATTEMPTS - 1:
-                return [*steps, step]
+    attempts = ATTEMPTS if len(plan.counts) > 1 else 1
+    with LoadClients(plan.clients, np.stack([mic, ref], axis=1)) as clients:
+        for count in plan.counts:
+            for attempt in range(attempts):
+                step = _step(clients, address, pid, plan, count, progress)
+                good = holds(step, plan.until_p99_ms) or (plan.keep_going and not step["lost"])
+                if clients.stopped or (not good and attempt == attempts - 1):
+                    return [*steps, step]
+                if good:
+                    steps.append(step)
+                    break
     return steps
 
 
-def holds(step: Report) -> bool:
-    """Say whether all sessions lived and one frame in a hundred at most took more than 40 ms."""
-    return not step["lost"] and step["turnaround_ms"]["p99"] <= MOST_P99_MS
+def _step(
+    clients: LoadClients, address: Address, pid: int, plan: Plan, count: int, progress: Progress
+) -> Report:
+    says = f"{count} sessions for {plan.seconds:.0f} s"
+    metrics = ServerMetrics(address)
+    before, began = read_process(pid), time.perf_counter()
+    seen = clients.hold(address, count, plan.seconds, lambda now: progress(says, now))
+    after, took = read_process(pid), time.perf_counter() - began
+    step = describe(count, seen, (after.cpu_s - before.cpu_s) / took, after.rss, plan.until_p99_ms)
+    own = metrics.since()
+    lag = own.pop("loop_lag_p99_ms") if own else None
+    return step | {"loop_lag_p99_ms": lag, "service": own, "interrupted": clients.stopped}
+
+
+def holds(step: Report, most_ms: float = MOST_P99_MS) -> bool:
+    """Say whether all sessions lived and one frame in a hundred at most took more than `most_ms`."""
+    return not step["lost"] and step["turnaround_ms"]["p99"] <= most_ms
 
 
 def steps_up_to(most: int) -> list[int]:
@@ -122,9 +139,9 @@ def steps_up_to(most: int) -> list[int]:
     return [*(count for count in counts if count < most), most]
 
 
-def describe(count: int, seen: Seen, cpu: float, rss: int) -> Report:
-    """Return the figures of one step."""
-    late = sum(ms > MOST_P99_MS for ms in seen.turnaround_ms)
+def describe(count: int, seen: Seen, cpu: float, rss: int, most_ms: float = MOST_P99_MS) -> Report:
+    """Return the figures of one step; rates are of one session."""
+    late = sum(ms > most_ms for ms in seen.turnaround_ms)
     missing = max(seen.sent - len(seen.turnaround_ms), 0)
     return {
         "sessions": count,
@@ -135,8 +152,18 @@ def describe(count: int, seen: Seen, cpu: float, rss: int) -> Report:
         "cpu": round(cpu, 4),
         "rss_mb": round(rss / 2**20, 1),
         "lost": len(seen.lost),
+        "lost_why": dict(Counter(seen.lost).most_common(MOST_REASONS)),
+        "refused": dict(seen.refused),
+        "events_s": _rate(seen, seen.events, 1),
+        "payload_kbit_s": {way: _rate(seen, n, 0.008) for way, n in vars(seen.payload).items()},
+        "wire_kbit_s": {way: _rate(seen, n, 0.008) for way, n in vars(seen.wire).items()},
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _rate(seen: Seen, total: float, unit: float) -> float:
+    """Return a total as a rate of one session."""
+    return round(unit * total / seen.session_s, 1) if seen.session_s else 0.0
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -166,8 +193,8 @@ def fit_cost(steps: Sequence[Report]) -> Report | None:
     }
 
 
-def _summary(steps: list[Report], idle_rss: int) -> Report:
-    good = [step for step in steps if holds(step)]
+def _summary(steps: list[Report], idle_rss: int, plan: Plan) -> Report:
+    good = [step for step in steps if holds(step, plan.until_p99_ms)]
     best = good[-1] if good else steps[0]
     most = steps[-1]  # the slots of all are paid for at the start
     rss = (most["rss_mb"] - idle_rss / 2**20) / most["sessions"] if idle_rss else None
@@ -175,6 +202,8 @@ def _summary(steps: list[Report], idle_rss: int) -> Report:
         "sessions_per_core": best["sessions"] if good else 0,
         "turnaround_ms": best["turnaround_ms"],
         "rss_per_session_mb": None if rss is None else round(rss, 2),
+        "until_p99_ms": plan.until_p99_ms,
+        "clients": plan.clients,
         "steps": steps,
         "fit": fit_cost(steps),
     }

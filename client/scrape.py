@@ -1,15 +1,53 @@
-"""A histogram of a service's `/metrics`, from one moment to another."""
+"""What a service says of itself at `/metrics`, from one moment to another."""
 
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
+import ssl
 from itertools import pairwise
 from math import inf
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from client.connect import Address
+
+_TIMEOUT_S = 5.0
 
 Buckets = dict[float, float]
 """Upper bound of each bucket, and how many values so far were not above it."""
+
+
+class ServerMetrics:
+    """The service's own figures for the time between two looks.
+
+    Behind a balancer the two may reach two processes; where a counter went back, nothing is said.
+    """
+
+    def __init__(self, address: Address) -> None:
+        """Take the first look."""
+        self._address = address
+        self._before = _read(address)
+
+    def since(self) -> dict[str, Any] | None:
+        """Return load, times and gaps since the first look; None if they cannot be read."""
+        before, after = self._before, _read(self._address)
+        if not before or not after:
+            return None
+        frames = _grown(before, after, "duplex_turnaround_seconds", "_count")
+        if frames < 0:
+            return None
+        lag_s = quantile(_buckets(before), _buckets(after), 0.99)
+        return {
+            "load": round(_value(after, "duplex_engine_load"), 3),
+            "round_ms": _mean_ms(before, after, "duplex_engine_round_seconds"),
+            "turnaround_ms": _mean_ms(before, after, "duplex_turnaround_seconds"),
+            "gap_s": round(_grown(before, after, "duplex_gap_seconds", "_total"), 2),
+            "loop_lag_p99_ms": None if lag_s is None else round(1000 * lag_s, 1),
+        }
 
 
 def page_of(url: str) -> str:
@@ -19,20 +57,6 @@ def page_of(url: str) -> str:
     'http://127.0.0.1:8080/'
     """
     return re.sub(r"^ws(s?://[^/]+)/.*$", r"http\1/", url)
-
-
-def read_buckets(url: str, name: str, token: str | None = None) -> Buckets:
-    """Read a histogram without labels; empty where the service does not tell."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(f"{page_of(url)}metrics", headers=headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as the sockets take none
-    try:
-        with opener.open(request, timeout=5) as answer:
-            text = answer.read().decode()
-    except (urllib.error.URLError, OSError):
-        return {}
-    found = re.findall(rf'^{name}_bucket{{le="([^"]+)"}} (\S+)$', text, re.MULTILINE)
-    return {float(bound): float(count) for bound, count in found}
 
 
 def quantile(before: Buckets, after: Buckets, share: float) -> float | None:
@@ -46,3 +70,40 @@ def quantile(before: Buckets, after: Buckets, share: float) -> float | None:
         if more >= share * total:
             return low if high == inf else low + (high - low) * (share * total - less) / (more - less)
     return None
+
+
+def _read(address: Address) -> dict[str, Metric]:
+    """Read all metrics by name; nothing where the service does not tell."""
+    local = urlsplit(address.url).hostname in ("127.0.0.1", "localhost", "::1")
+    try:
+        answer = httpx.get(
+            f"{page_of(address.url)}metrics",
+            headers={"Authorization": f"Bearer {address.token}"} if address.token else None,
+            verify=ssl.create_default_context(cafile=address.ca) if address.ca else True,
+            timeout=_TIMEOUT_S,
+            trust_env=not local,  # as the sockets take a proxy
+        )
+    except (httpx.HTTPError, OSError):
+        return {}
+    if not answer.is_success:
+        return {}
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+def _value(metrics: dict[str, Metric], name: str, suffix: str = "") -> float:
+    samples = metrics[name].samples if name in metrics else []
+    return next((sample.value for sample in samples if sample.name == name + suffix), 0.0)
+
+
+def _buckets(metrics: dict[str, Metric]) -> Buckets:
+    samples = metrics["duplex_loop_lag_seconds"].samples if "duplex_loop_lag_seconds" in metrics else []
+    return {float(sample.labels["le"]): sample.value for sample in samples if sample.name.endswith("_bucket")}
+
+
+def _grown(before: dict[str, Metric], after: dict[str, Metric], name: str, suffix: str) -> float:
+    return _value(after, name, suffix) - _value(before, name, suffix)
+
+
+def _mean_ms(before: dict[str, Metric], after: dict[str, Metric], name: str) -> float | None:
+    count = _grown(before, after, name, "_count")
+    return round(1000 * _grown(before, after, name, "_sum") / count, 2) if count else None

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from client.commands.terminal import fail, need
+from client.commands.terminal import Token, fail, need, warn
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_MOST_LAG_MS = 10.0
 _QUICK_S = 6.0  # a step of the service when all is measured
 
 group = typer.Typer(invoke_without_command=True)
@@ -51,22 +52,22 @@ def bench(
     # Before NumPy is loaded: more threads make small arrays slower and the figures incomparable.
     os.environ.update(dict.fromkeys(_THREADS, "1"))
 
-    from rich.console import Console
-
     from aec_core.bench import run_bench
     from aec_core.memory import keep_freed_memory
-    from client.bench_server import bench_server
+    from client.bench_progress import shown
+    from client.bench_server import Plan, bench_server, steps_up_to
     from client.bench_vad import add_vad
     from client.local_server import ServerFailedError
 
     keep_freed_memory()  # as the service does
-    console = Console()
-    with console.status("timing the canceller") as status:
+    with shown() as progress:
+        progress("timing the canceller", None)
         report = run_bench(counts, seconds)
         add_vad(report)
         if server:
             try:
-                report["server"] = bench_server(sessions, _QUICK_S, progress=status.update)
+                plan = Plan(steps_up_to(sessions), _QUICK_S)
+                report["server"] = bench_server(plan, progress=progress)
             except ServerFailedError as error:
                 fail(f"no service to measure: {error}")
     _show(report, json_file, docs)
@@ -76,29 +77,59 @@ def bench(
 def bench_service(
     sessions: Sessions = 72,
     minutes: Annotated[float, typer.Option(min=0.02, help="How long each step is held.")] = 0.5,
-    url: Annotated[str | None, typer.Option(help="A service that runs already; else one is started.")] = None,
-    token: Annotated[str | None, typer.Option(help="Of that service.", envvar="DUPLEX_TOKEN")] = None,
+    until_p99: Annotated[
+        float, typer.Option(min=1.0, help="End when one frame in a hundred takes more than so many ms.")
+    ] = 40.0,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="All the sessions in one step, instead of more and more.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="A service that runs elsewhere, ws:// or wss://; else one is started.")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate to trust, PEM: that of a service which made its own.")
+    ] = None,
+    token: Token = None,
+    clients: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that hold the sessions, where one is too slow.")
+    ] = 1,
     keep_going: KeepGoing = False,
     json_file: Json = None,
     docs: Docs = None,
 ) -> None:
-    """Hold more and more live sessions until one frame in a hundred takes more than 40 ms."""
+    """Hold more and more live sessions until frames are late; with --url as a load generator.
+
+    Ctrl-C ends it and shows what was measured so far.
+    """
     if docs is not None:
         need("matplotlib", "evaluate")
-    from rich.console import Console
-
-    from client.bench_server import bench_server
+    from client.bench_progress import shown
+    from client.bench_server import Plan, bench_server, steps_up_to
+    from client.connect import Address
+    from client.load_clients import ClientFailedError
     from client.local_server import ServerFailedError
 
-    console = Console()
+    counts = [sessions] if at_once else steps_up_to(sessions)
+    plan = Plan(counts, 60 * minutes, until_p99, clients, keep_going)
     try:
-        with console.status("starting") as status:
-            report = {"server": bench_server(sessions, 60 * minutes, url, token, keep_going, status.update)}
-    except ServerFailedError as error:
+        with shown() as progress:
+            address = None if url is None else Address(url, token, ca)
+            report = {"server": bench_server(plan, address, progress)}
+    except (ServerFailedError, ClientFailedError) as error:
         fail(str(error))
-    if all(step["lost"] == step["sessions"] for step in report["server"]["steps"]):
-        fail(f"no session could be held at {url}")
     _show(report, json_file, docs)
+    _advise(report["server"]["steps"])
+
+
+def _advise(steps: list[dict[str, Any]]) -> None:
+    """Say why sessions were lost, and whether the load itself was what was slow."""
+    last = steps[-1]
+    for why, count in last["lost_why"].items():
+        warn(f"{count} lost: {why}")
+    if last["client_lag_ms"]["p99"] > _MOST_LAG_MS:
+        warn("the load's own processes woke late: more --clients, or another machine for them")
+    if last["lost"] == last["sessions"] and len(steps) == 1:
+        fail("no session could be held")
 
 
 @group.command("device")

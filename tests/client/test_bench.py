@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from client.bench_report import grids, write_docs
-from client.bench_server import bench_server, describe, fit_cost, holds, percentiles, steps_up_to
+from client.bench_server import Plan, bench_server, describe, fit_cost, holds, percentiles, steps_up_to
 from client.cli import app
 from client.load import Seen
 from client.scrape import page_of, quantile
@@ -17,12 +17,12 @@ STAGES = {"linear": 2.0, "total": 2.5, "vad": 1.0}
 
 def step(sessions, ms=10.0, cpu=0.0, lost=()):
     seen = Seen([ms] * 100, [1.0], [0.5], sent=100, lost=list(lost))
-    return describe(sessions, seen, cpu, 200 << 20)
+    return describe(sessions, seen, cpu, 200 << 20) | {"service": None}
 
 
 def report():
     steps = [step(n, ms=n, cpu=0.1 + 0.01 * n) for n in (1, 8, 64)]
-    server = {"sessions_per_core": 8, "steps": steps, "fit": fit_cost(steps)}
+    server = {"sessions_per_core": 8, "steps": steps, "fit": fit_cost(steps), "rss_per_session_mb": 2.0}
     streams = {"1": {"rtf": 0.03, "stages_us": STAGES, "floor_us": {"linear": 0.5}}}
     return {"streams": streams, "peers": {"webrtc_aec3": {"rtf": 0.007}}, "server": server}
 
@@ -82,7 +82,7 @@ def test_every_grid_is_a_whole_table():
 
 @pytest.mark.slow
 def test_a_real_service_is_measured():
-    found = bench_server(2, seconds=2)
+    found = bench_server(Plan([1, 2], 2))
     assert found["steps"][0]["cpu"] > 0
     assert found["rss_per_session_mb"] > 0
     assert found["steps"][0]["turnaround_ms"]["p50"] < float("inf")
