@@ -24,7 +24,7 @@ from client.wire import Frame, Kind, Numbering, pack, unpack
 
 RETRY_S = (0, 0.25, 0.5, 1, 2, 4)  # the last one again and again
 STEADY_S = 5.0  # a connection that held for so long was no failed try
-FULL = (503, 1013, 4429)  # of a service that may let us in later
+FULL = (429, 502, 503, 504, 1013, 4429)  # of a service, or a proxy before it, that may let us in later
 RESUMABLE = (None, 1001, 1005, 1006)  # the close codes after which the server still has the session
 LOST_FOR_GOOD = (1012, 4404)  # … and after which it has not
 REPLACE_S = 30.0  # for so long a service is waited for that may begin a new one

@@ -9,7 +9,8 @@ class Cable:
     """A TCP proxy to a server at `url`; the client is told `self.url`.
 
     Attributes:
-        refusals: So many of the next connections are cut at once.
+        refusals: So many of the next connections are cut at once …
+        answer: … or are told this first, as a proxy does that finds no server.
         tries: Connections that were asked for.
         asked: The path and the query of each that was let through.
         deaf: What the server sends is lost.
@@ -20,6 +21,7 @@ class Cable:
         self._open = []
         self._tasks = set()
         self.refusals = 0
+        self.answer = b""
         self.tries = 0
         self.asked = []
         self.deaf = False
@@ -53,7 +55,13 @@ class Cable:
         self._tasks.add(asyncio.current_task())
         if self.refusals:
             self.refusals -= 1
-            writer.transport.abort()
+            if self.answer:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(self.answer)
+                await writer.drain()
+                writer.close()
+            else:
+                writer.transport.abort()
             return
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._open += [writer, back]

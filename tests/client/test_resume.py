@@ -119,6 +119,18 @@ async def test_a_place_is_waited_for_while_the_server_is_full(start_server):
         assert event["session"]["resumed"]
 
 
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "502 Bad Gateway", "504 Gateway Timeout"])
+async def test_a_proxy_that_finds_no_server_is_asked_again(server, status):
+    async with Cable(server.url) as cable, DuplexClient(cable.url) as client:
+        cable.answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+        cable.cut(refusals=2)
+        async for event in client:
+            if event["type"] == "session.updated":
+                break
+        assert event["session"]["resumed"]
+        assert (cable.tries, cable.refusals) == (4, 0)
+
+
 async def test_events_that_the_network_lost_come_again_and_only_those(server):
     session = {"audio": {"input": {"turn_detection": None}}}
     audio = np.zeros(RATE, np.int16)
