@@ -40,8 +40,10 @@ def services() -> dict[str, Any]:
     return load("compose.yaml")["services"]
 
 
-def test_the_dockerfile_is_linted():
-    run(in_venv("hadolint"), DOCKER / "Dockerfile")
+def test_the_dockerfiles_are_linted():
+    files = sorted(DOCKER.glob("**/Dockerfile"))
+    assert files
+    run(in_venv("hadolint"), *files)
 
 
 def test_the_compose_file_follows_the_specification():
