@@ -13,8 +13,9 @@ from server.sequence import Piece, Sequencer
 
 _LONGEST_MS = 2000  # what is kept while the microphone does not ask for it
 _JUMP = 50 * SAMPLE_RATE // 1000  # a larger error is not slewed away but jumped over
-_SLEW = 0.002  # of the error, a hop: a time constant of 10 s
-_MOST_SLEW = 0.05  # samples a hop: 150 ppm
+# The canceller follows a delay that is off; a reference that is moved quickly costs it the words behind the echo.
+_SLEW = 0.0005  # of the error, a hop: a time constant of 40 s
+_MOST_SLEW = 0.008  # samples a hop: 25 ppm
 
 
 class FarEnd:

@@ -183,6 +183,38 @@ async def test_who_never_ends_a_tls_handshake_is_cut_off(start_server: Any, tmp_
         assert [json.loads(await link.recv())["type"] for _ in range(2)] == [CREATED, "duplex.pong"]
 
 
+async def stall(server: Any, hops_after: int, live: bool) -> int | None:
+    """Send in real time, but 1.5 s late from the second frame on, or only until all is sent at once.
+
+    Returns:
+        The close code; None if the server has nothing against it.
+    """
+    async with connect(server.url, compression=None, proxy=None) as link:
+        await link.send(json.dumps({"type": "session.update", "session": SESSION}))
+        audio = np.zeros((HOP, 2), np.int16)
+        for seq in range(hops_after):
+            if seq == 1:
+                await asyncio.sleep(1.5)
+            elif live or seq > 75:  # until then there is something to make up for
+                await asyncio.sleep(0.02)
+            with contextlib.suppress(ConnectionClosed):
+                await link.send(pack(Frame(Kind.MIC_REF, seq, audio, seq * HOP, seq * HOP, ms=20 * seq)))
+        with contextlib.suppress(ConnectionClosed):
+            await link.send('{"type": "input_audio_buffer.clear"}')
+            while "input_audio_buffer.cleared" not in str(await link.recv()):
+                pass
+        return link.close_code
+
+
+async def test_who_stays_behind_is_sent_away_and_who_catches_up_is_not(
+    start_server: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("server.connection.CATCH_UP_S", 0.5)
+    server = start_server(max_behind_s=1)
+    codes = await asyncio.gather(stall(server, 50, live=True), stall(server, 120, live=False))
+    assert codes == [4429, None]
+
+
 async def test_half_a_message_is_nothing(start_server: Any):
     """A writer that stalls inside a message is idle, and is sent away as such."""
     server = start_server(idle_s=0.5)
