@@ -13,7 +13,7 @@ from server.sequence import Piece, Sequencer
 
 _LONGEST_MS = 2000  # what is kept while the microphone does not ask for it
 _JUMP = 50 * SAMPLE_RATE // 1000  # a larger error is not slewed away but jumped over
-# The canceller follows a delay that is off; a reference that is moved quickly costs it the words behind the echo.
+# The canceller follows a delay that is off; a reference that is moved quickly costs words behind the echo.
 _SLEW = 0.0005  # of the error, a hop: a time constant of 40 s
 _MOST_SLEW = 0.008  # samples a hop: 25 ppm
 
