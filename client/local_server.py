@@ -17,6 +17,8 @@ from pathlib import Path
 
 START_S = 60.0  # a cold disk reads the models slowly
 STOP_S = 10.0
+# What the service talks and listens with; who may come in and how much they may take is ours to say.
+_KEPT = ("DUPLEX_AEC_", "DUPLEX_AGENT", "DUPLEX_ASR", "DUPLEX_LOG_")
 # For one person: little memory, and no refusal because the machine is busy with something else.
 SMALL = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1", "DUPLEX_MAX_BEHIND_S": "60"}
 
@@ -48,7 +50,7 @@ def local_server(
     Args:
         options: Of the command.
         port: Where it listens; else any free one.
-        limits: Settings as environment variables, which those of this process win over.
+        limits: Settings as environment variables.
         log: Where its log is kept; else nowhere.
 
     Raises:
@@ -64,14 +66,23 @@ def local_server(
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                # Nobody else reaches it: it needs no token, whatever one the user's other services have.
-                env={**limits, **os.environ, "DUPLEX_TOKEN": ""},
+                env=environment(limits),
             )
         try:
             _wait_ready(server, process, log)
             yield replace(server, pid=process.pid)
         finally:
             _stop(process)
+
+
+def environment(limits: Mapping[str, str] = SMALL) -> dict[str, str]:
+    """Return this process's environment without the settings of the user's other services.
+
+    Models, agents and the log are chosen by it; a token, an address or limits are not taken over.
+    """
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith("DUPLEX_")}
+    kept = {name: value for name, value in os.environ.items() if name.upper().startswith(_KEPT)}
+    return others | kept | dict(limits)
 
 
 def free_port() -> int:

@@ -21,6 +21,7 @@ class _Attempt:
     ducked: bool = False
     committed: bool = False
     regretted: bool = False
+    over: bool = False  # its turn has ended: what is said now belongs to no turn, or to the next
 
 
 class BargeIn:
@@ -39,13 +40,17 @@ class BargeIn:
         self._claim = Claim.NOTHING
         if playing:
             self._begin(voiced)
-        elif self._attempt is not None and self._attempt.regretted:
-            self._attempt = None
+        elif self._attempt is not None:
+            self._attempt.over = False
+            if self._attempt.regretted:
+                self._attempt = None
 
     def turn_ended(self) -> None:
-        """Nothing more comes of an attempt that succeeded."""
-        if self._attempt is not None and self._attempt.committed:
-            self._attempt = None
+        """Nothing more comes of an attempt that succeeded; of another only its words or silence do."""
+        if self._attempt is not None:
+            self._attempt.over = True
+            if self._attempt.committed:
+                self._attempt = None
 
     def process(self, now: int, voiced: bool, playing: bool, speaking: bool, silent: int) -> list[Decision]:
         """Take one hop.
@@ -109,14 +114,7 @@ class BargeIn:
         attempt = self._attempt
         if attempt is None or attempt.committed:
             return []
-        if voiced:
-            attempt.voiced += HOP
-            attempt.counted += HOP
-        if not attempt.ducked:
-            if attempt.voiced >= self._timing.duck * _MS:
-                attempt.ducked = True
-                return [Interrupted("duck", attempt.voiced)]
-        elif decisions := self._decide(attempt, now):
+        if not attempt.over and (decisions := self._count(attempt, now, voiced)):
             return decisions
         agreed = self._claim is Claim.HARMLESS
         if silent < (self._timing.regret_agreed if agreed else self._timing.regret) * _MS:
@@ -126,6 +124,17 @@ class BargeIn:
             return []
         attempt.regretted = True
         return [Regretted(attempt.voiced, "backchannel" if agreed else "silence")]
+
+    def _count(self, attempt: _Attempt, now: int, voiced: bool) -> list[Decision]:
+        if voiced:
+            attempt.voiced += HOP
+            attempt.counted += HOP
+        if attempt.ducked:
+            return self._decide(attempt, now)
+        if attempt.voiced < self._timing.duck * _MS:
+            return []
+        attempt.ducked = True
+        return [Interrupted("duck", attempt.voiced)]
 
     def _decide(self, attempt: _Attempt, now: int) -> list[Decision]:
         """Commit if speech and words are enough; in the first moment of playback both are needed."""

@@ -229,8 +229,8 @@ class Lane:
                 self._timeline.playback(playback.playing)
                 self._listener.playback(playback.playing)
                 self._seat.playback(playback)
-            case InputAudioCommit():
-                self._tell(self._listener.commit())
+            case InputAudioCommit() as commit:
+                self._tell(self._listener.commit(commit.event_id))
             case InputAudioClear():
                 self._tell(self._listener.clear())
             case _:

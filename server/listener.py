@@ -152,13 +152,11 @@ class Listener:
         """Say of the words of a turn that they only agree, or are the agent's own, or are none."""
         return self._floor.claim(text) in (Claim.NOTHING, Claim.HARMLESS)
 
-    def commit(self) -> list[ServerEvent]:
-        """End the turn now; an error if there is none."""
+    def commit(self, event_id: str | None = None) -> list[ServerEvent]:
+        """End the turn now; an error, which names the client's event, if there is none."""
         if not self.in_turn:
-            message = "there is no speech to commit"
-            self._events.append(
-                ErrorEvent(error=ErrorBody(code="input_audio_buffer_commit_empty", message=message))
-            )
+            message, code = "there is no speech to commit", "input_audio_buffer_commit_empty"
+            self._events.append(ErrorEvent(error=ErrorBody(code=code, message=message, event_id=event_id)))
         elif self._settings.detection is None:
             self._commit()
         else:

@@ -41,6 +41,11 @@ class Metrics:
         self.failures = Counter(
             "duplex_session_failures", "Sessions ended by an internal error", registry=self.registry
         )
+        self.asr_restarts = Counter(
+            "duplex_asr_restarts",
+            "Starts of the recogniser's process after the first one ended",
+            registry=self.registry,
+        )
         self.unrecorded = Counter(
             "duplex_recording_dropped",
             "Pieces of recordings for which the disk was too slow",

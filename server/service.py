@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from server.admission import RETRY_AFTER_S, Refusal
+from server.asr.contract import Restarting
 from server.asr.process import give_up_loading
 from server.engine import Engine, EngineThread
 from server.lane import Lane
@@ -134,6 +135,8 @@ class Service:
             self.failure = error
             self.on_failure()
             return
+        if self._models.recognition and isinstance(self._models.recognition.recognizer, Restarting):
+            self._models.recognition.recognizer.on_restart = self.metrics.asr_restarts.inc
         # The models stay for good: without this every full collection walks through them.
         gc.freeze()
         gc.collect()  # the next full one would wait for a quarter as many new objects as were counted last

@@ -44,7 +44,7 @@ export class Connection {
     this.dropped = 0; // frames that the network was too slow for
     this.ring = []; // [seq, packed frame] of the last two seconds
     this.replayed = 0; // bytes that were sent again and may still wait to leave
-    this.session = null; // { id, token } of what can be resumed
+    this.session = null; // { id, token, lastEvent } of what can be resumed
     this.began = false; // there was a session once
     this.tries = 0;
     this.lostAt = null;
@@ -135,12 +135,13 @@ export class Connection {
     }
     const event = JSON.parse(data);
     if (event.type === "session.created") this.#greet(event.session);
+    else this.session.lastEvent = event.event_id;
     this.handlers.onEvent(event);
     if (event.type === "session.updated" && !this.ready) this.#begin(event.session);
   }
 
   #greet({ id, resume_token: token }) {
-    const hello = this.session ? resume(this.session, this.#oldest()) : sessionUpdate(this.rate, this.agent);
+    const hello = this.session ? resume(this.session, this.#oldest(), this.session.lastEvent) : sessionUpdate(this.rate, this.agent);
     this.session ??= { id, token };
     this.socket.send(JSON.stringify(hello));
   }

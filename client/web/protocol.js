@@ -112,9 +112,9 @@ export function sessionUpdate(rate, agent) {
   };
 }
 
-/** Ask for a session that lost its connection; frames from `nextSeq` on can be sent again. */
-export function resume({ id, token }, nextSeq) {
-  return { type: "duplex.resume", session: id, token, next_seq: nextSeq };
+/** Ask for a session that lost its connection, frames from `nextSeq` on can be sent again, and for what came after an event. */
+export function resume({ id, token }, nextSeq, lastEventId) {
+  return { type: "duplex.resume", session: id, token, next_seq: nextSeq, last_event_id: lastEventId };
 }
 
 /** Say whether the agent's voice plays, and how much of an item has been heard. */

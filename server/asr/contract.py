@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -110,6 +110,17 @@ class ParallelRecognizer(Protocol):
 
     @property
     def parallel(self) -> int: ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """A recogniser whose process may end and be started again.
+
+    Attributes:
+        on_restart: Called when it is there again.
+    """
+
+    on_restart: Callable[[], None]
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -60,6 +60,7 @@ class ProcessRecognizer:
         streaming: As the recogniser in the process has it.
         batch: How many utterances it completes at a time.
         starts: How often the process was started with success.
+        on_restart: Called after each start but the first.
     """
 
     def __init__(self, models: Models, patience: Patience | None = None) -> None:
@@ -76,6 +77,7 @@ class ProcessRecognizer:
         self._numbers = count(1)
         self._forgotten: deque[int] = deque()  # bounded: as many as were opened
         self.starts = 0
+        self.on_restart: Callable[[], None] = lambda: None
         self._process, self._pipe, ready = self._start()
         self.name, self.streaming, self.batch = ready.name, ready.streaming, ready.batch
         self._keeper = threading.Thread(target=self._keep, name="asr-keeper", daemon=True)
@@ -185,6 +187,7 @@ class ProcessRecognizer:
                 continue
             with self._lock:
                 self._process, self._pipe = process, pipe
+            self.on_restart()
             logger.info("the recogniser is back")
             break
         return delay

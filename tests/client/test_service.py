@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from typer.testing import CliRunner
+from websockets.sync.client import connect
 
 from aec_core import EchoCanceller
 from client.cancel import cancel
@@ -176,6 +177,21 @@ class TestLocalServer:
             assert json.loads(answer)["backends"]["asr"] == "none"
         with pytest.raises(OSError, match="refused"):
             urllib.request.urlopen(running.page, timeout=5)
+
+    def test_the_limits_of_other_services_are_not_its_own(self, monkeypatch):
+        for name, value in (
+            ("TOKEN", "secret"),
+            ("IDLE_S", "0.1"),
+            ("MAX_SESSIONS", "1"),
+            ("AGENT", "parrot"),
+        ):
+            monkeypatch.setenv(f"DUPLEX_{name}", value)
+        with local_server("--asr", "none") as running, connect(running.url, proxy=None) as socket:
+            session = json.loads(socket.recv())["session"]
+            assert session["limits"]["idle_ms"] == 60_000
+            assert session["duplex"]["agent"] == "parrot"
+            with connect(running.url, proxy=None) as other:
+                assert json.loads(other.recv())["type"] == "session.created"
 
     def test_says_what_the_server_said(self):
         with pytest.raises(ServerFailedError, match="--asr"), local_server("--asr", "nonsense"):

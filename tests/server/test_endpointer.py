@@ -257,6 +257,15 @@ class TestTurns:
 
 
 class TestBargeIn:
+    def test_speech_after_the_turn_is_no_part_of_its_attempt(self):
+        talk = over_the_agent()
+        assert only(talk.speak(160, playing=True), Started)
+        assert talk.endpointer.stop("commit")
+        assert talk.speak(140, playing=True) == []  # not enough for a turn of its own
+        (_, ducked) = talk.speak(60, playing=True)
+        assert isinstance(ducked, Interrupted)
+        assert ducked.audio == 200 * MS
+
     def test_it_ducks_at_200_ms_and_commits_at_400(self):
         talk = over_the_agent()
         talk.speak(1000, playing=True)

@@ -368,7 +368,10 @@ def test_json_audio_is_heard_like_frames(turns: TurnService, monkeypatch, period
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [(InputAudioCommit(), "input_audio_buffer_commit_empty"), (ResponseCancel(), "no_agent")],
+    [
+        (InputAudioCommit(event_id="mine"), "input_audio_buffer_commit_empty"),
+        (ResponseCancel(event_id="mine"), "no_agent"),
+    ],
 )
 def test_what_makes_no_sense_is_answered(turns: TurnService, message: Message, code: str):
     engine = make_engine(1)
@@ -377,7 +380,7 @@ def test_what_makes_no_sense_is_answered(turns: TurnService, message: Message, c
     peer.put(InputAudioClear())
     engine.tick()
 
-    assert [event.error.code for event in peer.of(ErrorEvent)] == [code]
+    assert [(event.error.code, event.error.event_id) for event in peer.of(ErrorEvent)] == [(code, "mine")]
     assert peer.of(SpeechStarted) == []
 
 

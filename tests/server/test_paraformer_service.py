@@ -140,3 +140,4 @@ def test_a_kill_costs_one_transcript_and_no_audio(server: RunningServer, recogni
         assert edges == sorted(edges)
         assert second / 16 <= edges[0] < edges[-1] <= talk.sent / 16
         assert talk.cleaned == talk.sent - HOP  # all but the latency
+    assert "duplex_asr_restarts_total 1.0" in server.metrics()

@@ -92,6 +92,27 @@ test("a lost connection is opened again; what the service lacks is sent once mor
   assert.deepEqual(log, ["new", "lost", "resumed"]);
 });
 
+test("what the lost connection had not delivered is asked for by the last event that came", () => {
+  begun(10);
+  sockets[0].say({ type: "duplex.ack", event_id: "event_7", next_seq: 10 });
+  for (const id of ["event_1", "event_2"]) {
+    // The description of a session that gives way to ours counts on its own.
+    sockets.at(-1).lose(1006);
+    mock.timers.runAll();
+    sockets.at(-1).say({ ...created("b"), event_id: id });
+    assert.equal(sockets.at(-1).events[0].last_event_id, "event_7");
+  }
+  sockets.at(-1).say({ ...updated(true, 10), event_id: "event_8" });
+  sockets.at(-1).lose(4404);
+  mock.timers.runAll();
+  sockets.at(-1).say({ ...created("c"), event_id: "event_1" });
+  sockets.at(-1).say(updated(false, 0));
+  sockets.at(-1).lose(1006);
+  mock.timers.runAll();
+  sockets.at(-1).say(created("d"));
+  assert.deepEqual(sockets.at(-1).events, [{ type: "duplex.resume", session: "c", token: "token c", next_seq: 0 }]);
+});
+
 test("of a long loss the last two seconds are kept", () => {
   const connection = begun(10);
   sockets[0].lose(1006);
