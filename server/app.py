@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from aec_core.memory import keep_freed_memory
 from server.headers import HEADERS
+from server.listening import SEND_BUFFER_BYTES
 from server.logs import configure_logging
 from server.models import load_models
 from server.patience import PatientHttp, PatientWebSocket
@@ -25,7 +26,6 @@ from server.settings import Settings
 from server.tokens import needs_token
 
 PING_S, PONG_S = 10.0, 20.0
-SEND_BUFFER_BYTES = 1 << 17  # two seconds of cleaned audio
 
 
 def create_app(settings: Settings, load: LoadModels = load_models) -> FastAPI:
@@ -61,12 +61,15 @@ class _Page(StaticFiles):
         return response
 
 
-def serve(settings: Settings, load: LoadModels = load_models) -> None:
+def serve(
+    settings: Settings, load: LoadModels = load_models, listening: list[socket.socket] | None = None
+) -> None:
     """Run the service until it is told to stop; sessions are told first.
 
     Args:
         settings: All settings of the service.
         load: Gives the models.
+        listening: Bound sockets; else they are bound as the settings say.
 
     Raises:
         Exception: What kept the models from being loaded.
@@ -75,7 +78,7 @@ def serve(settings: Settings, load: LoadModels = load_models) -> None:
     keep_freed_memory()
     server = make_server(create_app(settings, load))
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets=listening)
     if server.service.failure is not None:
         raise server.service.failure
 
@@ -86,13 +89,22 @@ def make_server(app: FastAPI) -> DrainingServer:
     Raises:
         ValueError: If other machines could come in without a token.
     """
+    return DrainingServer(server_config(app), app.state.service)
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """Say how uvicorn runs an application of `create_app`.
+
+    Raises:
+        ValueError: If other machines could come in without a token.
+    """
     # uvicorn takes a refusal before the handshake for a fault of ours, and says so at every one.
     logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)
     service: Service = app.state.service
     settings = service.settings
     if needs_token(settings):
         raise ValueError(f"a token must be set where other machines are served: host is {settings.host}")
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -111,7 +123,6 @@ def make_server(app: FastAPI) -> DrainingServer:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return DrainingServer(config, service)
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
@@ -142,9 +153,13 @@ class DrainingServer(uvicorn.Server):
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, then close; a second Ctrl-C ends the draining."""
-        await self.service.drain(lambda: self.force_exit)
+        """Drain, then close."""
+        await self.drain()
         await super().shutdown(sockets)
+
+    async def drain(self) -> None:
+        """Let the sessions end; a second Ctrl-C ends the waiting."""
+        await self.service.drain(lambda: self.force_exit)
 
     def _give_up(self) -> None:
         self.should_exit = True

@@ -19,6 +19,11 @@ class Metrics:
         self.kept = Gauge(
             "duplex_sessions_kept", "Dropped sessions that may be resumed", registry=self.registry
         )
+        self.relayed = Gauge(
+            "duplex_sessions_relayed",
+            "Connections carried to the worker that has their session",
+            registry=self.registry,
+        )
         self.opened = Counter("duplex_sessions_opened", "Sessions started", registry=self.registry)
         self.resumed = Counter("duplex_sessions_resumed", "Sessions resumed", registry=self.registry)
         self.closed = Counter(

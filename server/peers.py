@@ -23,11 +23,11 @@ class Peer:
     Attributes:
         address: IPv4 address or IPv6 network of 64 bits, which is what one household gets. None for this
             machine itself: behind a proxy that does not name its clients it would be all of them.
-        token: Which of the server's tokens it shows.
+        token: Which of the server's tokens it shows; None for another worker, where that was counted.
     """
 
     address: str | None
-    token: int = 0
+    token: int | None = 0
 
 
 class Peers:
@@ -93,5 +93,5 @@ def address_of(host: str | None) -> str | None:
     return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
-def _keys(peer: Peer) -> tuple[str | None, int]:
+def _keys(peer: Peer) -> tuple[str | None, int | None]:
     return peer.address, peer.token

@@ -15,7 +15,6 @@ from server.admission import Refusal, check_origin
 from server.connection import Connection
 from server.metrics import CONTENT_TYPE
 from server.peers import Peer, address_of
-from server.registry import Registry
 from server.service import Service
 from server.tokens import shown_token
 
@@ -27,6 +26,7 @@ SUBPROTOCOLS = ("duplex.v1", "realtime")
 def add_routes(app: FastAPI, service: Service) -> None:
     """Let an application answer for a service."""
     _add_pages(app, service)
+    _add_operators_pages(app, service)
     _add_socket(app, service)
 
 
@@ -41,33 +41,40 @@ def _add_pages(app: FastAPI, service: Service) -> None:
         reason = service.unready or (refusal.reason if isinstance(refusal, Refusal) else None)
         return JSONResponse({"status": reason or "ready"}, 503 if reason else 200)
 
-    @app.get("/metrics")
-    async def metrics(request: Request) -> Response:
-        answer = Response(service.metrics.exposition(), media_type=CONTENT_TYPE)
-        return _locked(service, request) or answer
-
-    @app.get("/v1/sessions")
-    async def sessions(request: Request) -> Response:
-        listed = service.registry.describe() if service.registry else []
-        return _locked(service, request) or JSONResponse({"sessions": listed})
-
     @app.get("/v1/config")
     async def config() -> JSONResponse:
         return JSONResponse(_describe(service))
 
 
+def _add_operators_pages(app: FastAPI, service: Service) -> None:
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        if (denial := _locked(service, request)) is not None:
+            return denial
+        told = service.metrics.exposition()
+        if (siblings := service.siblings) is not None and not siblings.inside(request):
+            told = await siblings.metrics(told.decode())
+        return Response(told, media_type=CONTENT_TYPE)
+
+    @app.get("/v1/sessions")
+    async def sessions(request: Request) -> Response:
+        if (denial := _locked(service, request)) is not None:
+            return denial
+        listed = service.registry.describe() if service.registry else []
+        if (siblings := service.siblings) is not None and not siblings.inside(request):
+            listed = await siblings.sessions(listed)
+        return JSONResponse({"sessions": listed})
+
+
 def _add_socket(app: FastAPI, service: Service) -> None:
     @app.websocket("/v1/realtime")
     async def realtime(websocket: WebSocket) -> None:
-        admitted = _admit(service, websocket)
-        if isinstance(admitted, Refusal):
-            service.metrics.refused.labels(str(admitted.status)).inc()
-            await _refuse(websocket, admitted)
+        peer = _invite(service, websocket)
+        if isinstance(peer, Refusal):
+            await _refuse(service, websocket, peer)
             return
-        peer, registry = admitted
         with service.peers.holding(peer):
-            code = await Connection(websocket, registry, service.settings).run(_chosen(websocket))
-        service.metrics.closed.labels(str(code)).inc()
+            await _serve(service, websocket)
 
     @app.websocket("/{path:path}")
     async def nowhere(websocket: WebSocket, path: str) -> None:
@@ -76,6 +83,8 @@ def _add_socket(app: FastAPI, service: Service) -> None:
 
 def _recognise(service: Service, peer: HTTPConnection) -> Peer | Refusal:
     """Return who asks, once it has shown the token."""
+    if service.siblings is not None and service.siblings.inside(peer):
+        return Peer(None, None)
     address, now = address_of(peer.client.host if peer.client else None), monotonic()
     if (barred := service.peers.barred(address, now)) is not None:
         return barred
@@ -86,14 +95,25 @@ def _recognise(service: Service, peer: HTTPConnection) -> Peer | Refusal:
     return Peer(address, token)
 
 
-def _admit(service: Service, websocket: WebSocket) -> tuple[Peer, Registry] | Refusal:
+def _invite(service: Service, websocket: WebSocket) -> Peer | Refusal:
+    """Return who connects, if it may."""
     settings = service.settings
     foreign = check_origin(settings.origins, websocket.headers, by_any_name=bool(settings.tokens))
     peer = foreign or _recognise(service, websocket)
-    if isinstance(peer, Refusal):
-        return peer
-    registry = service.peers.admit(peer) or service.admit()
-    return registry if isinstance(registry, Refusal) else (peer, registry)
+    return peer if isinstance(peer, Refusal) else service.peers.admit(peer) or peer
+
+
+async def _serve(service: Service, websocket: WebSocket) -> None:
+    """Carry a session; one that another worker keeps goes there."""
+    siblings, chosen = service.siblings, _chosen(websocket)
+    if siblings is not None and await siblings.relay(websocket, chosen):
+        return
+    registry = service.admit()
+    if isinstance(registry, Refusal):
+        await _refuse(service, websocket, registry)
+        return
+    code = await Connection(websocket, registry, service.settings).run(chosen)
+    service.metrics.closed.labels(str(code)).inc()
 
 
 def _locked(service: Service, request: Request) -> Response | None:
@@ -102,7 +122,8 @@ def _locked(service: Service, request: Request) -> Response | None:
     return _denial(peer) if isinstance(peer, Refusal) else None
 
 
-async def _refuse(websocket: WebSocket, refusal: Refusal) -> None:
+async def _refuse(service: Service, websocket: WebSocket, refusal: Refusal) -> None:
+    service.metrics.refused.labels(str(refusal.status)).inc()
     if refusal.status < _FIRST_CLOSE_CODE:
         await websocket.send_denial_response(_denial(refusal))
         return

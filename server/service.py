@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from server.admission import RETRY_AFTER_S, Refusal
 from server.asr.contract import Restarting
@@ -24,6 +25,9 @@ from server.session import Session
 from server.session_config import DuplexConfig, Limits, SessionConfig
 from server.settings import Settings
 
+if TYPE_CHECKING:
+    from server.siblings import Siblings
+
 logger = logging.getLogger(__name__)
 
 LoadModels = Callable[[Settings], Models]
@@ -34,6 +38,7 @@ class Service:
 
     Attributes:
         registry: The sessions; None until the models are loaded.
+        siblings: The other workers, where there are some.
         failure: Why there will be no service, if loading failed.
         on_failure: Called then; a runner ends the process.
     """
@@ -45,6 +50,7 @@ class Service:
         self.registry: Registry | None = None
         self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
+        self.siblings: Siblings | None = None
         self._recorder: Recorder | None = None
         self._load = load
         self._models: Models | None = None
@@ -97,6 +103,8 @@ class Service:
         """Let the sessions end; see `Registry.drain`."""
         if self.registry is not None:
             await self.registry.drain(give_up)
+        if self.siblings is not None:
+            await self.siblings.drain(give_up, self.settings.drain_s)
 
     async def stop(self) -> None:
         """End the threads; models that still load are given up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ import typer
 from client.commands.terminal import fail
 
 if TYPE_CHECKING:
+    import socket
+
     from server.settings import Settings
 
 
@@ -48,7 +51,9 @@ def serve(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Port of the page and of the socket.", show_default="8080"),
+        typer.Option(
+            min=0, max=65535, help="Port of the page and of the socket; 0: any free one.", show_default="8080"
+        ),
     ] = None,
     tls: Annotated[
         bool | None,
@@ -136,7 +141,13 @@ def serve(
     log_format: Annotated[
         LogFormat | None, typer.Option(help="'json': one object a line.", show_default="text")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; this version runs one.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes, one for each core; max_sessions and the other limits are of each of them.",
+        ),
+    ] = 1,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options win over it.")] = None,
 ) -> None:
     """Run the service, with the web page at / and the socket at /v1/realtime.
@@ -146,8 +157,8 @@ def serve(
 
     Other machines need a token: DUPLEX_TOKEN, else one that is made and printed.
     """
-    if workers > 1:
-        fail("this version runs one process: start several on ports of their own, behind a proxy", code=2)
+    if workers > 1 and os.name != "posix":
+        fail("several workers need UNIX sockets: start one on each of several ports, behind a proxy", code=2)
     if tls is False and (cert is not None or key is not None):
         fail("--cert and --key need TLS: leave out --no-tls", code=2)
     settings = _settings(
@@ -169,11 +180,16 @@ def serve(
         tls_certificate=cert,
         tls_key=key,
     )
-    settings = _secured(settings)
-    from server.app import serve as run
-
+    settings, listening = _open(settings)
     try:
-        run(settings)
+        if workers > 1:
+            from server.supervisor import supervise
+
+            supervise(settings, workers, listening)
+        else:
+            from server.app import serve as run
+
+            run(settings, listening=listening)
     except Exception as error:  # why the models could not be loaded; whatever it is, there is no service
         fail(f"cannot serve: {error}")
 
@@ -190,10 +206,11 @@ def _settings(config: Path | None, **options: object) -> Settings:
     return settings if settings.web_dir else settings.model_copy(update={"web_dir": web_directory()})
 
 
-def _secured(settings: Settings) -> Settings:
-    """Find the certificate and the token, and say where the service will be."""
+def _open(settings: Settings) -> tuple[Settings, list[socket.socket]]:
+    """Find the certificate and the token, bind the sockets, and say where the service will be."""
     from client.commands.announce import announce
     from server.certificate import CertificateError
+    from server.listening import bind
     from server.tls import secure
     from server.tokens import guarded
 
@@ -202,5 +219,10 @@ def _secured(settings: Settings) -> Settings:
     except CertificateError as error:
         fail(f"{error}; name one with --cert and --key, or use --no-tls")
     settings, made = guarded(settings)
+    try:
+        listening = bind(settings.host, settings.port)
+    except OSError as error:
+        fail(f"cannot listen at {settings.host}, port {settings.port}: {error.strerror}")
+    settings = settings.model_copy(update={"port": listening[0].getsockname()[1]})
     announce(settings, certificate, made)
-    return settings
+    return settings, listening

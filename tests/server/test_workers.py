@@ -1,0 +1,255 @@
+"""`duplex serve --workers`: real processes behind one port, over real sockets."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from client.duplex import DuplexClient
+from server.settings import Settings
+from server.siblings import merge_metrics
+from server.supervisor import worker_names
+from tests.client.cable import Cable
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of processes")
+RATE = 16_000
+SMALL = {"DUPLEX_MAX_SESSIONS": "8", "DUPLEX_MAX_LOAD": "1", "DUPLEX_MAX_BEHIND_S": "60"}
+PASSING = {"aec": {"enabled": False}, "audio": {"input": {"turn_detection": None}}}
+
+
+class Service:
+    """A running `duplex serve`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path):
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def port(self) -> int:
+        return int(re.search(r"page +https?://127\.0\.0\.1:(\d+)/", self.log)[1])
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """The process of each worker."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        lines = {child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
+        return {words[3].decode(): int(child) for child, words in lines.items() if b"server.worker" in words}
+
+    def until_ready(self, times: int) -> None:
+        """Wait until workers have become ready so often."""
+        deadline = time.monotonic() + 60
+        while self.log.count("is ready") < times:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return answer.read().decode()
+
+    def metric(self, name: str) -> dict[str, float]:
+        """Return the metric of each worker."""
+        families = text_string_to_metric_families(self.get("/metrics"))
+        samples = (sample for family in families for sample in family.samples)
+        return {each.labels["worker"]: each.value for each in samples if each.name == name}
+
+    async def shows(self, name: str, expected: dict[str, float]) -> None:
+        for _ in range(200):
+            if (shown := await asyncio.to_thread(self.metric, name)) == expected:
+                return
+            await asyncio.sleep(0.05)
+        pytest.fail(f"{name} is {shown}")
+
+
+@contextmanager
+def serving(log: Path, *options: str, **environment: str):
+    command = [sys.executable, "-m", "client.cli", "serve", "--port", "0", "--asr", "none", *options]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=os.environ | SMALL | {"DUPLEX_DRAIN_S": "1"} | environment,
+        )
+    try:
+        yield Service(process, log)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory):
+    """Two workers."""
+    with serving(tmp_path_factory.mktemp("workers") / "log", "--workers", "2") as service:
+        service.until_ready(2)
+        yield service
+
+
+@pytest.fixture
+def service(running):
+    time.sleep(0.3)  # the supervisor is told ten times a second who has left
+    return running
+
+
+def owner(client: DuplexClient) -> str:
+    return client.session["id"].split("_")[1]
+
+
+def noise(seconds: float) -> np.ndarray:
+    return np.random.default_rng(3).integers(-3000, 3000, round(seconds * RATE)).astype(np.int16)
+
+
+async def until_acked(client: DuplexClient, seq: int) -> list[dict]:
+    events = []
+    while client.acked_seq < seq:
+        events.append(await anext(aiter(client)))
+    return events
+
+
+async def test_sessions_are_spread_evenly_and_seen_through_either_worker(service):
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(DuplexClient(service.url)) for _ in range(8)]
+        assert Counter(map(owner, clients)) == {"0": 4, "1": 4}
+        await service.shows("duplex_sessions", {"0": 4, "1": 4})
+        for _ in range(2):  # asked of the one, then of the other
+            listed = json.loads(await asyncio.to_thread(service.get, "/v1/sessions"))["sessions"]
+            assert {each["id"] for each in listed} == {each.session["id"] for each in clients}
+    await service.shows("duplex_sessions", {"0": 0, "1": 0})
+
+
+async def test_a_session_is_resumed_through_the_worker_that_does_not_have_it(service):
+    mic = noise(3)
+    async with (
+        Cable(service.url) as cable,
+        DuplexClient(cable.url, session=PASSING, collect=True) as client,
+        AsyncExitStack() as stack,
+    ):
+        here, other = owner(client), {"0": "1", "1": "0"}[owner(client)]
+        await client.send(mic[:RATE], mic[:RATE])
+        await until_acked(client, 50)
+        for beside in [await stack.enter_async_context(DuplexClient(service.url)) for _ in range(4)]:
+            if owner(beside) == other:
+                await beside.close()
+        await service.shows("duplex_sessions_kept", {here: 0, other: 0})
+        await asyncio.sleep(0.3)  # the supervisor is told ten times a second that the other has none
+        cable.cut()
+        await client.send(mic[RATE : 2 * RATE], mic[RATE : 2 * RATE])
+        events = await until_acked(client, 100)
+        (resumed,) = (event["session"] for event in events if event["type"] == "session.updated")
+        assert (resumed["resumed"], resumed["id"]) == (True, client.session["id"])
+        await service.shows("duplex_sessions_relayed", {here: 0, other: 1})
+        await client.send(mic[2 * RATE :], mic[2 * RATE :])
+        await client.finish()
+        kinds = {event["type"] async for event in client} | {event["type"] for event in events}
+        assert not {"duplex.gap", "session.replaced"} & kinds
+        vad, _ = client.cleaned.arrays(len(mic))
+        np.testing.assert_array_equal(vad, mic)
+    await service.shows("duplex_sessions", {here: 0, other: 0})
+    await service.shows("duplex_sessions_kept", {here: 0, other: 0})
+
+
+async def test_a_killed_worker_is_replaced_and_the_sessions_of_others_lose_nothing(service):
+    mic = noise(3)
+    async with (
+        DuplexClient(service.url, session=PASSING, collect=True) as one,
+        DuplexClient(service.url, session=PASSING, collect=True) as two,
+    ):
+        both, killed, ready = (one, two), owner(one), service.log.count("is ready")
+        assert owner(two) != killed
+        victim = service.workers[killed]
+        seen = []
+        for second in range(3):
+            piece = mic[second * RATE : (second + 1) * RATE]
+            for each in both:
+                await each.send(piece, piece)
+            if second == 1:
+                os.kill(victim, signal.SIGKILL)
+            await until_acked(one, 50 * (second + 1))
+            seen += await until_acked(two, 50 * (second + 1))
+        await two.finish()
+        seen += [event async for event in two]
+        assert not {"duplex.gap", "connection.lost"} & {event["type"] for event in seen}
+        np.testing.assert_array_equal(two.cleaned.arrays(len(mic))[0], mic)
+        assert (one.replaced, two.replaced) == (1, 0)
+    await asyncio.to_thread(service.until_ready, ready + 1)
+    assert f"worker {killed} ended (-9)" in service.log
+    assert service.workers[killed] != victim
+    assert set(service.workers) == {"0", "1"}
+
+
+def test_workers_end_when_their_supervisor_is_killed(service):
+    workers = list(service.workers.values())
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline, service.log
+        time.sleep(0.05)
+    assert "the supervisor has gone" in service.log
+
+
+async def test_ctrl_c_drains_all_workers_and_a_second_one_waits_no_longer(tmp_path):
+    with serving(tmp_path / "log", "--workers", "2", DUPLEX_DRAIN_S="60", DUPLEX_WORKER="pod") as service:
+        service.until_ready(2)
+        async with connect(service.url, proxy=None) as one, connect(service.url, proxy=None) as two:
+            workers = set()
+            for socket in (one, two):
+                workers.add(json.loads(await socket.recv())["session"]["id"].split("_")[1])
+            assert workers == {"pod-0", "pod-1"}
+            service.process.send_signal(signal.SIGINT)
+            for socket in (one, two):
+                assert json.loads(await socket.recv())["type"] == "duplex.draining"
+            service.process.send_signal(signal.SIGINT)
+            for socket in (one, two):
+                with pytest.raises(ConnectionClosed) as closed:
+                    await socket.recv()
+                assert closed.value.rcvd.code == 1012
+        assert await asyncio.to_thread(service.process.wait, 10) == 0
+    assert "Traceback" not in service.log
+
+
+def test_models_that_cannot_be_loaded_end_the_command(tmp_path):
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"no checkpoint")
+    with serving(tmp_path / "log", "--workers", "2", "--model", str(wrong)) as service:
+        assert service.process.wait(60) == 1
+    assert "error: cannot serve: worker" in service.log
+    assert "successor" not in service.log
+
+
+def test_workers_are_named_after_the_process_where_it_has_a_name():
+    assert worker_names(Settings(), 2) == ["0", "1"]
+    assert worker_names(Settings(worker="pod"), 2) == ["pod-0", "pod-1"]
+
+
+def test_metrics_of_workers_stand_beside_each_other():
+    text = '# HELP a_total A\n# TYPE a_total counter\na_total{code="1"} 2.0\n'
+    (family,) = text_string_to_metric_families(merge_metrics({"0": text, "1": text}).decode())
+    samples = [(each.name, each.labels["worker"], each.value) for each in family.samples]
+    assert samples == [("a_total", "0", 2), ("a_total", "1", 2)]
+    assert {each.labels["code"] for each in family.samples} == {"1"}
