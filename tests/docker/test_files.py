@@ -121,6 +121,8 @@ def test_the_lock_has_what_the_package_asks_for(backend):
     asked = [*project["dependencies"]]
     for extra in LOCKS[backend]:
         asked += project["optional-dependencies"][extra]
+    undeclared = DOCKER / "requirements" / f"{backend}.in"
+    asked += undeclared.read_text("utf-8").splitlines()[1:] if undeclared.exists() else []
     files = [DOCKER / "requirements" / f"{backend}.txt", DOCKER / "requirements" / f"{backend}-torch.txt"]
     text = "\n".join(file.read_text("utf-8") for file in files if file.exists())
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+) \\$", text, re.MULTILINE))
