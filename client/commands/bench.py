@@ -5,6 +5,7 @@ A group of commands whose own options make the first of them: `server` hangs bel
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,7 +127,7 @@ def _advise(steps: list[dict[str, Any]]) -> None:
     last = steps[-1]
     for why, count in last["lost_why"].items():
         warn(f"{count} lost: {why}")
-    if last["client_lag_ms"]["p99"] > _MOST_LAG_MS:
+    if inf > last["client_lag_ms"]["p99"] > _MOST_LAG_MS:
         warn("the load's own processes woke late: more --clients, or another machine for them")
     if last["lost"] == last["sessions"] and len(steps) == 1:
         fail("no session could be held")
