@@ -21,7 +21,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup test soak test-ray checks lint types bench image sbom lock docs dist check-dist notices system-packages clean
+.PHONY: help demo serve setup test soak test-ray checks lint types bench audit image sbom lock docs dist check-dist notices system-packages clean
 
 help:
 	@echo "make demo      the shipped recording through a live server, then the web page (ONCE=1 exits)"
@@ -35,6 +35,7 @@ help:
 	@echo "make image     the container image (BACKEND=embedded, paraformer or none; DOCKER=podman)"
 	@echo "make sbom      its parts, as CycloneDX, into dist/"
 	@echo "make lock      exact versions and hashes of what the images hold, anew"
+	@echo "make audit     known faults of what is installed, as PyPI knows them (needs its advisories)"
 	@echo "make lint | types | bench | setup | clean"
 
 demo: $(DEMO_STAMP)
@@ -55,6 +56,10 @@ soak: system-packages $(DEV_STAMP)
 test-ray: $(DEV_STAMP)
 	$(PIP) -e ".[ray]"
 	$(BIN)/pytest tests/ray
+
+# Not a part of `make test`: it needs the network, and what it finds changes from day to day.
+audit: $(DEV_STAMP)
+	$(BIN)/python scripts/audit.py
 
 checks: lint types
 
