@@ -39,8 +39,13 @@ class Registry:
         self._empty = asyncio.Event()
         self.draining = False
 
-    def admit(self) -> Refusal | None:
-        """Say whether a connection may be accepted now."""
+    def admit(self, resumes: str | None = None) -> Refusal | None:
+        """Say whether a connection may be accepted now.
+
+        Args:
+            resumes: The session that it says it comes back for. One that is kept was admitted before, and
+                costs no more than it did.
+        """
         if self.draining:
             return Refusal(503, "the server is stopping", RETRY_AFTER_S)
         if len(self._connected) >= self._settings.max_sessions:
@@ -48,7 +53,8 @@ class Registry:
             return Refusal(CloseCode.TOO_FAST, taken, RETRY_AFTER_S)
         # Alone on the machine it is let in whatever was measured: only a live session measures anew.
         others = len(self._connected)
-        if others and self._engine.meter.load(others + 1) > self._settings.max_load:
+        admitted = resumes in self._kept
+        if others and not admitted and self._engine.meter.load(others + 1) > self._settings.max_load:
             return Refusal(CloseCode.TOO_FAST, "the server is at its capacity", RETRY_AFTER_S)
         return None
 

@@ -108,7 +108,7 @@ async def _serve(service: Service, websocket: WebSocket) -> None:
     siblings, chosen = service.siblings, _chosen(websocket)
     if siblings is not None and await siblings.relay(websocket, chosen):
         return
-    registry = service.admit()
+    registry = service.admit(websocket.query_params.get("session"))
     if isinstance(registry, Refusal):
         await _refuse(service, websocket, registry)
         return

@@ -123,11 +123,11 @@ class Service:
         if self._models is not None:
             await asyncio.to_thread(self._models.close)
 
-    def admit(self) -> Refusal | Registry:
-        """Return who takes a new connection, or why nobody does."""
+    def admit(self, resumes: str | None = None) -> Refusal | Registry:
+        """Return who takes a new connection, or why nobody does; see `Registry.admit`."""
         if self.registry is None or self.unready is not None:
             return Refusal(503, f"the server is not ready: {self.unready}", RETRY_AFTER_S)
-        return self.registry.admit() or self.registry
+        return self.registry.admit(resumes) or self.registry
 
     async def _prepare(self) -> None:
         loop = asyncio.get_running_loop()

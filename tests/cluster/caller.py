@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -123,11 +123,12 @@ class Caller:
             await self._client.send(hop[:, 0], hop[:, 1])
 
     async def _listen(self) -> None:
-        async for event in self._client:
-            if event["type"] == "session.replaced":
-                self._note("replaced", event["session"]["id"])
-            elif event["type"] == "session.updated" and event["session"]["resumed"]:
-                self._note("resumed", event["session"]["id"])
+        with suppress(DuplexError):  # the end, of which who talks hears too
+            async for event in self._client:
+                if event["type"] == "session.replaced":
+                    self._note("replaced", event["session"]["id"])
+                elif event["type"] == "session.updated" and event["session"]["resumed"]:
+                    self._note("resumed", event["session"]["id"])
 
     def _note(self, how: Literal["new", "resumed", "replaced"], session: str) -> None:
         self.changes.append(Change(time.perf_counter(), how, session.split("_")[1]))

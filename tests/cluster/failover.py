@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -199,9 +200,8 @@ async def main() -> None:
         trial = Trial(cluster, callers, options.seconds)
         await trial.run()
     print(table(trial.judge()))
-    for caller in callers:
-        if caller.error is not None:
-            print(f"a session ended: {caller.error}")
+    for error, times in Counter(str(caller.error) for caller in callers if caller.error).items():
+        print(f"{times} sessions ended: {error}")
 
 
 if __name__ == "__main__":

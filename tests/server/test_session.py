@@ -354,6 +354,20 @@ async def test_an_overloaded_server_refuses(start_server: Callable[..., Any]):
     assert 'duplex_connections_refused_total{status="4429"} 1.0' in server.metrics()
 
 
+async def test_who_comes_back_to_a_kept_session_is_not_refused_for_the_load(start_server: Callable[..., Any]):
+    server = start_server(max_load=1e-6)
+    async with talk(server.url) as one:
+        info = (await one.update())["session"]
+        await abandon(one)
+    await server.shows("duplex_sessions_kept 1.0")
+    async with talk(server.url):
+        async with talk(f"{server.url}?session=sess_0_{16 * '0'}") as unknown:
+            assert (await unknown.closed())[0] == 4429
+        async with talk(f"{server.url}?session={info['id']}") as back:
+            await back.tell(type="duplex.resume", session=info["id"], token=info["resume_token"], next_seq=0)
+            assert (await back.until("session.updated"))["session"]["resumed"]
+
+
 async def test_silent_peers_and_long_talkers_are_sent_away(start_server: Callable[..., Any]):
     server = start_server(idle_s=0.5, max_session_s=1.5)
     async with talk(server.url) as idle, talk(server.url) as busy:
