@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ class Service:
     def __init__(self, process: subprocess.Popen[bytes], log: Path):
         self.process = process
         self._log = log
+        self.folder = log.parent
 
     @property
     def log(self) -> str:
@@ -105,7 +107,8 @@ def serving(log: Path, *options: str, **environment: str):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory):
     """Two workers."""
-    with serving(tmp_path_factory.mktemp("workers") / "log", "--workers", "2") as service:
+    folder = tmp_path_factory.mktemp("workers")
+    with serving(folder / "log", "--workers", "2", TMPDIR=str(folder)) as service:
         service.until_ready(2)
         yield service
 
@@ -139,6 +142,8 @@ async def test_sessions_are_spread_evenly_and_seen_through_either_worker(service
         for _ in range(2):  # asked of the one, then of the other
             listed = json.loads(await asyncio.to_thread(service.get, "/v1/sessions"))["sessions"]
             assert {each["id"] for each in listed} == {each.session["id"] for each in clients}
+    (between,) = service.folder.glob("duplex-*")
+    assert stat.S_IMODE(between.stat().st_mode) == 0o700
     await service.shows("duplex_sessions", {"0": 0, "1": 0})
 
 
@@ -214,7 +219,8 @@ def test_workers_end_when_their_supervisor_is_killed(service):
 
 
 async def test_ctrl_c_drains_all_workers_and_a_second_one_waits_no_longer(tmp_path):
-    with serving(tmp_path / "log", "--workers", "2", DUPLEX_DRAIN_S="60", DUPLEX_WORKER="pod") as service:
+    options = {"DUPLEX_DRAIN_S": "60", "DUPLEX_WORKER": "pod", "TMPDIR": str(tmp_path)}
+    with serving(tmp_path / "log", "--workers", "2", **options) as service:
         service.until_ready(2)
         async with connect(service.url, proxy=None) as one, connect(service.url, proxy=None) as two:
             workers = set()
@@ -231,6 +237,7 @@ async def test_ctrl_c_drains_all_workers_and_a_second_one_waits_no_longer(tmp_pa
                 assert closed.value.rcvd.code == 1012
         assert await asyncio.to_thread(service.process.wait, 10) == 0
     assert "Traceback" not in service.log
+    assert not list(tmp_path.glob("duplex-*"))
 
 
 def test_models_that_cannot_be_loaded_end_the_command(tmp_path):
