@@ -1,7 +1,7 @@
 /* The echo suppressor of duplex-aec in C99, for 16 kHz and frames of 20 ms. Apache-2.0.
  *
  * In exactly one C file:   #define DUPLEX_SUPPRESSOR_IMPLEMENTATION
- * then, as anywhere else:  #include "duplex_suppressor.h"
+ * then, as anywhere else, in C++ too:  #include "duplex_suppressor.h"
  *
  * Weights come from `duplex export --format c FILE`; docs/on-device.md has the table of its bytes. Nothing is
  * allocated, nothing is global, and one thread may use one duplex_suppressor. Link with -lm.
@@ -10,6 +10,10 @@
 #define DUPLEX_SUPPRESSOR_H
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum {
     DUPLEX_HOP = 320, /* samples of a frame; the output is one frame behind the input */
@@ -51,6 +55,9 @@ void duplex_suppressor_masks(duplex_suppressor *s, const float power[3 * DUPLEX_
 /* The memory, newest frame first, as the ONNX graph takes it. */
 void duplex_suppressor_state(const duplex_suppressor *s, float out[DUPLEX_LAYERS][DUPLEX_TAPS - 1][DUPLEX_HIDDEN]);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
 #ifdef DUPLEX_SUPPRESSOR_IMPLEMENTATION
 #include <math.h>
