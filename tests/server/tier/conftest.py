@@ -27,3 +27,9 @@ def connect() -> Iterator[Callable[[str], TierRecognizer]]:
             return recognizer
 
         yield connected
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the turn model in the tier as long as a busy machine may take."""
+    monkeypatch.setattr("server.tier.turn._ANSWER_S", 10)

@@ -90,9 +90,9 @@ def test_partial_texts_do_not_queue_and_what_is_final_goes_first(start_tier: Sta
         first = pool.submit(recognizer.open(None, ()).feed, silence(9_601))
         assert model.entered.wait(10)
         second = pool.submit(recognizer.open(None, ()).feed, silence(9_602))
-        time.sleep(0.1)  # until it has arrived
+        time.sleep(0.3)  # until it has arrived
         final = pool.submit(recognizer.open(None, ()).finish, silence(9_603))
-        time.sleep(0.1)
+        time.sleep(0.3)
         third = recognizer.open(None, ())
         assert third.feed(silence(9_604)) == ""
         model.may.set()

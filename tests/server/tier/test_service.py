@@ -17,6 +17,7 @@ from tests.server.tier.replica import Counting
 TEA = soundfile.read(Path(__file__).parents[2] / "data" / "tea.flac", dtype="float32")[0]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_session_is_served_by_the_tier(
     start_tier: Callable[..., str], start_server: Callable[..., Any]
 ):

@@ -25,6 +25,7 @@ class AtHand:
         return 0.25
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_tier_judges(start_tier: Callable[..., str]):
     at_hand = AtHand()
     turns = TurnService(TierTurn(start_tier(Counting(), p_turn=0.75), at_hand), threads=4)
