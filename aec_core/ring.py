@@ -29,6 +29,8 @@ class HopRing:
 
     def last(self, samples: int, rows: Rows, delay: int | np.ndarray = 0) -> Samples:
         """Return the `samples` that ended `delay` samples ago, `(n, samples)`; delay may differ by row."""
+        if samples == self._hop and isinstance(delay, int) and delay % self._hop == 0:  # whole hops
+            return self._data[self._all[rows], (self._next[rows] - 1 - delay // self._hop) % self._hops]
         flat = self._data.reshape(len(self._all), -1)
         start = (self._next[rows] * self._hop - delay - samples) % (self._hops * self._hop)
         out = np.empty((len(start), samples), np.float32)
