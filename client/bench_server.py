@@ -134,8 +134,10 @@ def holds(step: Report, most_ms: float = MOST_P99_MS) -> bool:
 
 
 def steps_up_to(most: int) -> list[int]:
-    """Return the numbers of sessions to try: every fourth where one process has its limit."""
-    counts = (1, 4, 8, 16, 24, 32, 40, 48, 52, 56, 60, 64, 68, 72, 76, 80, 88, 96, 112, 128)
+    """Return the numbers of sessions to try: fourths near a process's limit, then a quarter more."""
+    counts = [1, 4, 8, 16, 24, 32, 40, 48, 52, 56, 60, 64, 68, 72, 76, 80, 88, 96, 112, 128]
+    while counts[-1] < most:
+        counts.append(counts[-1] * 5 // 4)
     return [*(count for count in counts if count < most), most]
 
 

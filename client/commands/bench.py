@@ -26,7 +26,7 @@ Docs = Annotated[
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Go on though frames are late: for a fit on a busy machine.")
 ]
-Sessions = Annotated[int, typer.Option(min=1, max=1024, help="The most sessions to try.")]
+Sessions = Annotated[int, typer.Option(min=1, max=100_000, help="The most sessions to try.")]
 
 
 @group.callback()

@@ -31,6 +31,7 @@ def test_steps_end_at_the_most():
     assert steps_up_to(1) == [1]
     assert steps_up_to(20) == [1, 4, 8, 16, 20]
     assert steps_up_to(64)[-3:] == [56, 60, 64]
+    assert steps_up_to(300)[-4:] == [160, 200, 250, 300]
 
 
 def test_a_step_holds_if_nobody_is_lost_and_few_frames_are_late():
