@@ -11,9 +11,10 @@ import os
 import re
 import shutil
 import struct
+import sys
 import time
 import wave
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ import numpy as np
 
 from aec_core.types import SAMPLE_RATE
 from server.pcm import Pcm, from_bytes
+
+if sys.platform != "win32":
+    import fcntl
 
 SOUNDS = ("mic", "ref", "vad", "asr")
 EVENTS, MESSAGES, CONFIG = "events.jsonl", "messages.bin", "config.json"
@@ -48,7 +52,8 @@ class Bundle:
         self.path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{session_id}"
         self.path.mkdir(mode=0o700)
         self._files: list[IO[bytes]] = []
-        self._create(CONFIG).write(json.dumps(config, indent=1).encode())
+        _lock(self._create(CONFIG))
+        self._files[0].write(json.dumps(config, indent=1).encode())
         self._events, self._messages = self._create(EVENTS), self._create(MESSAGES)
         self._sounds = [self._sound(name) for name in SOUNDS]
 
@@ -117,21 +122,44 @@ def join(pieces: Iterable[Iterable[Pcm]]) -> list[Pcm]:
     return [np.concatenate(channel) for channel in zip(*pieces, strict=True)]
 
 
-def prune(folder: Path, keep_s: float, max_bytes: float, writing: Collection[Path]) -> list[Path]:
+def prune(folder: Path, keep_s: float, max_bytes: float) -> list[Path]:
     """Delete bundles that are too old and then, oldest first, those that are too much; return them.
 
-    What is not named like a bundle, and what is being written, is left alone; links are not followed.
+    What is not named like a bundle, and what any process still writes, is left alone; links are not followed.
     """
     bundles = sorted(
         path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not path.is_symlink()
     )
-    sizes = {path: sum(file.lstat().st_size for file in path.iterdir()) for path in bundles}
+    sizes = {path: _size(path) for path in bundles}
     oldest = f"{datetime.fromtimestamp(time.time() - keep_s, UTC):%Y%m%dT%H%M%SZ}"
     gone: list[Path] = []
     for path in bundles:
-        if path not in writing and (path.name < oldest or sum(sizes.values()) > max_bytes):
+        if (path.name < oldest or sum(sizes.values()) > max_bytes) and not _is_being_written(path):
             with suppress(OSError):  # somebody else deletes it
                 shutil.rmtree(path)
             del sizes[path]
             gone.append(path)
     return gone
+
+
+def _size(bundle: Path) -> int:
+    with suppress(OSError):
+        return sum(file.lstat().st_size for file in bundle.iterdir())
+    return 0
+
+
+def _is_being_written(bundle: Path) -> bool:
+    with suppress(OSError), (bundle / CONFIG).open("rb") as file:
+        return not _lock(file)
+    return False
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Keep a file for as long as it is open; False if it is kept already, in whichever process."""
+    if sys.platform == "win32":  # there no file that is open can be deleted
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

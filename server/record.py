@@ -36,10 +36,10 @@ class Tape:
     Args:
         put: Has something done by the recorder's thread; False if there is no room and it may be left out.
         start: Makes the bundle; on the recorder's thread.
-        finish: Told there when the bundle is complete.
+        finish: Called there when the bundle is complete.
     """
 
-    def __init__(self, put: Put, start: Callable[[], Bundle], finish: Callable[[Bundle], None]) -> None:
+    def __init__(self, put: Put, start: Callable[[], Bundle], finish: Callable[[], None]) -> None:
         self._put, self._start, self._finish = put, start, finish
         self._bundle: Bundle | None = None  # of the recorder's thread alone
         self._over = self._lossy = False
@@ -95,7 +95,7 @@ class Tape:
             if self._lossy:
                 bundle.add_events([GAP])
             bundle.close()
-        self._finish(bundle)
+        self._finish()
 
 
 class Recorder:
@@ -111,7 +111,6 @@ class Recorder:
     def __init__(self, folder: Path, keep_s: float, max_bytes: float, metrics: Metrics) -> None:
         self._folder, self._keep_s, self._max_bytes = folder, keep_s, max_bytes
         self._metrics = metrics
-        self._writing: set[Path] = set()
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -119,7 +118,7 @@ class Recorder:
     def tape(self, session: SessionInfo, about: Mapping[str, Any]) -> Tape:
         """Begin to record a session; nothing is written before it says something."""
         config = {**about, "session": session.model_dump(mode="json", exclude={"resume_token"})}
-        return Tape(self._put, partial(self._start, session.id, config), self._finish)
+        return Tape(self._put, partial(self._start, session.id, config), self._prune)
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
@@ -142,16 +141,11 @@ class Recorder:
 
     def _start(self, session_id: str, config: Mapping[str, Any]) -> Bundle:
         bundle = Bundle(self._folder, session_id, config)
-        self._writing.add(bundle.path)
         self._prune()
         return bundle
 
-    def _finish(self, bundle: Bundle) -> None:
-        self._writing.discard(bundle.path)
-        self._prune()
-
     def _prune(self) -> None:
-        for gone in prune(self._folder, self._keep_s, self._max_bytes, self._writing):
+        for gone in prune(self._folder, self._keep_s, self._max_bytes):
             logger.info("recording %s deleted", gone.name)
 
 

@@ -3,8 +3,9 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -119,20 +120,34 @@ def bundle_of(folder: Path, when: str, size: int) -> Path:
 
 
 def test_old_bundles_and_then_the_oldest_go(tmp_path: Path):
-    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     old, second, third = (
         bundle_of(tmp_path, when, 100)
         for when in ("20200101T000000Z", "20990101T000000Z", "20990102T000000Z")
     )
-    mine, writing = tmp_path / "holiday", bundle_of(tmp_path, now[:-3] + "00Z", 100)
+    mine = tmp_path / "holiday"
     mine.mkdir()
     (tmp_path / f"20200101T000001Z_{ID}").symlink_to(mine)
 
-    assert prune(tmp_path, 3600, 1000, {writing}) == [old]
-    assert prune(tmp_path, 3600, 250, {writing}) == [second]
+    assert prune(tmp_path, 3600, 1000) == [old]
+    assert prune(tmp_path, 3600, 150) == [second]
     assert third.exists()
-    assert writing.exists()
     assert mine.exists()
+
+
+def test_what_another_process_still_writes_is_left_alone(tmp_path: Path):
+    script = (
+        "import sys, time; from pathlib import Path; from server.bundle import Bundle;"
+        f"bundle = Bundle(Path({str(tmp_path)!r}), {ID!r}, {{}}); print('.', flush=True); sys.stdin.read()"
+    )
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        (bundle,) = tmp_path.iterdir()
+        assert prune(tmp_path, -60, 1e9) == []
+        writer.kill()  # even then it is not kept for ever
+        writer.wait()
+        assert prune(tmp_path, -60, 1e9) == [bundle]
 
 
 def test_names_cannot_leave_the_folder_and_nothing_is_overwritten(tmp_path: Path):

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from client.duplex import DuplexClient
+from client.duplex import DuplexClient, RefusedError
 from server.settings import Settings
 from server.siblings import merge_metrics
 from server.supervisor import worker_names
@@ -238,6 +238,29 @@ async def test_ctrl_c_drains_all_workers_and_a_second_one_waits_no_longer(tmp_pa
         assert await asyncio.to_thread(service.process.wait, 10) == 0
     assert "Traceback" not in service.log
     assert not list(tmp_path.glob("duplex-*"))
+
+
+@pytest.mark.slow
+async def test_tls_tokens_recordings_and_a_file_of_settings_hold_for_every_worker(tmp_path):
+    (tmp_path / "duplex.toml").write_text("resume_s = 7\n")
+    options = [
+        *("--workers", "2", "--tls", "--host", "127.0.0.1"),
+        *("--record", str(tmp_path / "kept"), "--config", str(tmp_path / "duplex.toml")),
+    ]
+    settings = {"DUPLEX_TOKEN": "s3cret", "DUPLEX_MAX_SESSIONS": "24", "XDG_DATA_HOME": str(tmp_path)}
+    with serving(tmp_path / "log", *options, **settings) as service:
+        service.until_ready(2)
+        url, ca = service.url.replace("ws:", "wss:"), tmp_path / "duplex" / "tls" / "certificate.pem"
+        clients = [DuplexClient(url, ca=ca, token="s3cret") for _ in range(40)]
+        await asyncio.gather(*(client.__aenter__() for client in clients))  # at once
+        assert Counter(map(owner, clients)) == {"0": 20, "1": 20}
+        assert {client.session["limits"]["resume_ms"] for client in clients} == {7000}
+        await asyncio.gather(*(client.close() for client in clients))
+        with pytest.raises(RefusedError, match="401"):
+            await DuplexClient(url, ca=ca).__aenter__()
+    kept = {each.name.split("_", 1)[1] for each in (tmp_path / "kept").iterdir()}
+    assert kept == {client.session["id"] for client in clients}
+    assert "s3cret" not in service.log
 
 
 def test_models_that_cannot_be_loaded_end_the_command(tmp_path):
