@@ -61,9 +61,9 @@ class DuplexClient:
     **A lost session** is replaced: where the server has it no longer, or restarts, a new one with the same
     settings goes on with what was not acknowledged, on the same clock. The iteration has `session.replaced`
     with a `message`, the new `session`, `start_ms` where it begins, and `lost_ms`: so much before it belongs
-    to turns that stay unanswered (their `items`), or never came back. Filters begin afresh, and so do the ids
-    of items. These two events alone are not the server's. When there is no service for as long as it keeps a
-    session, or for 30 s, the iteration ends with `ClosedError`, as when the server closes the session.
+    to turns that stay unanswered (their `items`), or never came back. Filters and event ids begin afresh.
+    These two events alone are not the server's. When there is no service for as long as it keeps a session,
+    or for 30 s, the iteration ends with `ClosedError`, as when the server closes the session.
 
     **Back-pressure**: `send` waits while 3 s of audio are not acknowledged. A live microphone needs a queue
     of its own, or looks at `connected`.

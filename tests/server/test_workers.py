@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from client.duplex import DuplexClient, RefusedError
+from client.recording import shipped
 from server.settings import Settings
 from server.siblings import merge_metrics
 from server.supervisor import worker_names
@@ -238,6 +240,32 @@ async def test_ctrl_c_drains_all_workers_and_a_second_one_waits_no_longer(tmp_pa
         assert await asyncio.to_thread(service.process.wait, 10) == 0
     assert "Traceback" not in service.log
     assert not list(tmp_path.glob("duplex-*"))
+
+
+@pytest.mark.slow
+def test_duplex_stream_goes_on_when_its_worker_is_killed(tmp_path):
+    recording, here = shipped(), slice(4 * RATE, 13 * RATE)
+    for name, audio in (("mic.wav", recording.mic), ("ref.wav", recording.ref)):
+        soundfile.write(tmp_path / name, audio[here], RATE)
+    with serving(tmp_path / "log", "--workers", "2") as service:
+        service.until_ready(2)
+        command = [sys.executable, "-m", "client.cli", "stream", "mic.wav", "ref.wav", "--jsonl"]
+        command += ["--url", service.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as stream:
+            events, victims = [], []
+            for line in stream.stdout:
+                events.append(event := json.loads(line))
+                if event["type"] == "duplex.barge_in" and event["stage"] == "commit" and not victims:
+                    victims.append(events[0]["session"]["id"])
+                    os.kill(service.workers[victims[0].split("_")[1]], signal.SIGKILL)
+        assert stream.returncode == 0
+    (replaced,) = (event for event in events if event["type"] == "session.replaced")
+    (started, *_) = (event for event in events if event["type"] == "input_audio_buffer.speech_started")
+    assert replaced["items"] == [started["item_id"]]
+    assert replaced["lost_ms"] == replaced["start_ms"] - started["audio_start_ms"]
+    assert replaced["session"]["id"] not in victims
+    heard_ms = [event["at_ms"] for event in events if event["type"] == "duplex.aec.stats"]
+    assert max(heard_ms) > 10_800, "the file and its silent end"
 
 
 @pytest.mark.slow
