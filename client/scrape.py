@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections import defaultdict
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -22,7 +23,7 @@ Buckets = dict[float, float]
 
 
 class ServerMetrics:
-    """The service's own figures for the time between two looks.
+    """The service's own figures for the time between two looks, of all workers.
 
     Behind a balancer the two may reach two processes; where a counter went back, nothing is said.
     """
@@ -42,7 +43,7 @@ class ServerMetrics:
             return None
         lag_s = quantile(_buckets(before), _buckets(after), 0.99)
         return {
-            "load": round(_value(after, "duplex_engine_load"), 3),
+            "load": round(max(_values(after, "duplex_engine_load"), default=0.0), 3),
             "round_ms": _mean_ms(before, after, "duplex_engine_round_seconds"),
             "turnaround_ms": _mean_ms(before, after, "duplex_turnaround_seconds"),
             "gap_s": round(_grown(before, after, "duplex_gap_seconds", "_total"), 2),
@@ -90,18 +91,23 @@ def _read(address: Address) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(answer.text)}
 
 
-def _value(metrics: dict[str, Metric], name: str, suffix: str = "") -> float:
+def _values(metrics: dict[str, Metric], name: str, suffix: str = "") -> list[float]:
+    """Return one value of each worker."""
     samples = metrics[name].samples if name in metrics else []
-    return next((sample.value for sample in samples if sample.name == name + suffix), 0.0)
+    return [sample.value for sample in samples if sample.name == name + suffix]
 
 
 def _buckets(metrics: dict[str, Metric]) -> Buckets:
     samples = metrics["duplex_loop_lag_seconds"].samples if "duplex_loop_lag_seconds" in metrics else []
-    return {float(sample.labels["le"]): sample.value for sample in samples if sample.name.endswith("_bucket")}
+    counts: Buckets = defaultdict(float)
+    for sample in samples:
+        if sample.name.endswith("_bucket"):
+            counts[float(sample.labels["le"])] += sample.value
+    return counts
 
 
 def _grown(before: dict[str, Metric], after: dict[str, Metric], name: str, suffix: str) -> float:
-    return _value(after, name, suffix) - _value(before, name, suffix)
+    return sum(_values(after, name, suffix)) - sum(_values(before, name, suffix))
 
 
 def _mean_ms(before: dict[str, Metric], after: dict[str, Metric], name: str) -> float | None:

@@ -7,6 +7,7 @@ import logging
 import pickle
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ class WorkerServer(DrainingServer):
         self._channel = channel
         self._siblings = service.siblings = siblings
         self._arriving: set[asyncio.Task[None]] = set()
+        self.server_state.connections = _Watched(self._report_soon)
+        self._report_due = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen to the siblings and to the supervisor."""
@@ -50,15 +53,25 @@ class WorkerServer(DrainingServer):
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Report, ten times a second."""
-        connections = len(self._arriving) + len(self.server_state.connections)
-        self._channel.tell(self.service.unready is None, connections)
+        """Report, if only that the models are loaded."""
+        self._report()
         return await super().on_tick(counter)
 
     async def drain(self) -> None:
         """Let the sessions end; new ones are refused meanwhile."""
         await super().drain()
         asyncio.get_running_loop().remove_reader(self._channel)
+
+    def _report_soon(self) -> None:
+        """Report that a connection has gone, unless it goes on as a WebSocket."""
+        if not self._report_due:
+            self._report_due = True
+            asyncio.get_running_loop().call_soon(self._report)
+
+    def _report(self) -> None:
+        self._report_due = False
+        connections = len(self._arriving) + len(self.server_state.connections)
+        self._channel.tell(self.service.unready is None, connections)
 
     def _take(self) -> None:
         try:
@@ -89,6 +102,18 @@ class WorkerServer(DrainingServer):
         return partial(
             kind, self.config, self.server_state, app_state={**self.lifespan.state, **state}, _loop=None
         )
+
+
+class _Watched(set[Any]):
+    """A set that says when something leaves it."""
+
+    def __init__(self, left: Callable[[], None]) -> None:
+        super().__init__()
+        self._left = left
+
+    def discard(self, element: Any) -> None:
+        super().discard(element)
+        self._left()
 
 
 def run(settings: Settings, folder: Path, channel: WorkerEnd) -> int:

@@ -21,8 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from client.connect import Address
 from client.duplex import DuplexClient, RefusedError
 from client.recording import shipped
+from client.scrape import ServerMetrics
 from server.settings import Settings
 from server.siblings import merge_metrics
 from server.supervisor import worker_names
@@ -107,18 +109,12 @@ def serving(log: Path, *options: str, **environment: str):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory):
+def service(tmp_path_factory: pytest.TempPathFactory):
     """Two workers."""
     folder = tmp_path_factory.mktemp("workers")
-    with serving(folder / "log", "--workers", "2", TMPDIR=str(folder)) as service:
-        service.until_ready(2)
-        yield service
-
-
-@pytest.fixture
-def service(running):
-    time.sleep(0.3)  # the supervisor is told ten times a second who has left
-    return running
+    with serving(folder / "log", "--workers", "2", TMPDIR=str(folder)) as running:
+        running.until_ready(2)
+        yield running
 
 
 def owner(client: DuplexClient) -> str:
@@ -129,6 +125,11 @@ def noise(seconds: float) -> np.ndarray:
     return np.random.default_rng(3).integers(-3000, 3000, round(seconds * RATE)).astype(np.int16)
 
 
+async def all_counted() -> None:
+    """Let a busy machine tell the supervisor who has gone."""
+    await asyncio.sleep(0.2)
+
+
 async def until_acked(client: DuplexClient, seq: int) -> list[dict]:
     events = []
     while client.acked_seq < seq:
@@ -137,6 +138,7 @@ async def until_acked(client: DuplexClient, seq: int) -> list[dict]:
 
 
 async def test_sessions_are_spread_evenly_and_seen_through_either_worker(service):
+    await all_counted()
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(DuplexClient(service.url)) for _ in range(8)]
         assert Counter(map(owner, clients)) == {"0": 4, "1": 4}
@@ -147,6 +149,26 @@ async def test_sessions_are_spread_evenly_and_seen_through_either_worker(service
     (between,) = service.folder.glob("duplex-*")
     assert stat.S_IMODE(between.stat().st_mode) == 0o700
     await service.shows("duplex_sessions", {"0": 0, "1": 0})
+
+
+async def test_the_load_generator_counts_all_workers(service):
+    names = [f"duplex_turnaround_seconds_{each}" for each in ("sum", "count")]
+    looks = await asyncio.to_thread(ServerMetrics, Address(service.url))
+    before = [await asyncio.to_thread(service.metric, name) for name in names]
+    await all_counted()
+    async with DuplexClient(service.url) as one, DuplexClient(service.url) as two:
+        for each in (one, two):
+            await each.send(noise(1), noise(1))
+            await until_acked(each, 50)
+    after = [await asyncio.to_thread(service.metric, name) for name in names]
+    figures = await asyncio.to_thread(looks.since)
+    seconds, counted = (
+        {name: new[name] - old[name] for name in new} for old, new in zip(before, after, strict=True)
+    )
+    assert min(counted.values()) > 0, "either worker had a session"
+    assert figures["turnaround_ms"] == pytest.approx(
+        1000 * sum(seconds.values()) / sum(counted.values()), rel=0.1
+    )
 
 
 async def test_a_session_is_resumed_through_the_worker_that_does_not_have_it(service):
@@ -162,8 +184,7 @@ async def test_a_session_is_resumed_through_the_worker_that_does_not_have_it(ser
         for beside in [await stack.enter_async_context(DuplexClient(service.url)) for _ in range(4)]:
             if owner(beside) == other:
                 await beside.close()
-        await service.shows("duplex_sessions_kept", {here: 0, other: 0})
-        await asyncio.sleep(0.3)  # the supervisor is told ten times a second that the other has none
+        await all_counted()
         cable.cut()
         await client.send(mic[RATE : 2 * RATE], mic[RATE : 2 * RATE])
         events = await until_acked(client, 100)
@@ -181,6 +202,7 @@ async def test_a_session_is_resumed_through_the_worker_that_does_not_have_it(ser
 
 
 async def test_a_killed_worker_is_replaced_and_the_sessions_of_others_lose_nothing(service):
+    await all_counted()
     mic = noise(3)
     async with (
         DuplexClient(service.url, session=PASSING, collect=True) as one,
