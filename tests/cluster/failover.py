@@ -2,7 +2,7 @@
 
 Three servers behind the router of `docker/nginx`, and sessions that talk through it in real time. Then the
 router is killed, one server is drained and another is killed; what is gone starts again, as in a cluster.
-Prints a Markdown table. The figures of docs/kubernetes.md are those of a machine that does nothing else.
+Prints a Markdown table, which says something about latency only where nothing else runs.
 """
 
 import argparse
