@@ -38,7 +38,7 @@ class WorkerServer(DrainingServer):
         super().__init__(config, service)
         self._channel = channel
         self._siblings = service.siblings = siblings
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._arriving = _Watched(self._report_soon)  # tasks
         self.server_state.connections = _Watched(self._report_soon)
         self._report_due = False
 
@@ -63,7 +63,7 @@ class WorkerServer(DrainingServer):
         asyncio.get_running_loop().remove_reader(self._channel)
 
     def _report_soon(self) -> None:
-        """Report that a connection has gone, unless it goes on as a WebSocket."""
+        """Report that a connection has gone, unless it only goes on: after a handshake, as a WebSocket."""
         if not self._report_due:
             self._report_due = True
             asyncio.get_running_loop().call_soon(self._report)
