@@ -18,6 +18,7 @@ from client.tcp import Traffic
 COMMAND = [sys.executable, "-m", "client.cli", "bench", "server", "--at-once"]
 
 
+@pytest.mark.slow
 def test_two_clients_hold_what_they_share(server):
     told = []
     plan = Plan([3], seconds=1.5, until_p99_ms=5000, clients=2)

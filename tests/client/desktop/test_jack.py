@@ -54,7 +54,10 @@ def test_what_is_played_comes_back_two_periods_later(start_jack, loopback, tmp_p
         assert erle_db(audio, plugged / RATE + 5) > 30
 
 
-@pytest.mark.parametrize(("rate", "period", "channels"), [(44_100, 1024, 8), (8_000, 160, 1)])
+@pytest.mark.parametrize(
+    ("rate", "period", "channels"),
+    [(44_100, 1024, 8), pytest.param(8_000, 160, 1, marks=pytest.mark.slow)],
+)
 def test_other_rates_and_channels(start_jack, loopback, tmp_path, rate, period, channels):
     jack = start_jack(rate, period, "-C", str(channels), "-P", str(channels))
     number = channels  # the last one is the microphone
