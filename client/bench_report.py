@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 Report = dict[str, Any]
@@ -16,7 +17,7 @@ The floor is what a stage's multiplications and bytes would take at the rates th
 large matrix product and a large copy; for one stream the weights alone have to be read.
 
 Turnaround is wall-clock time, from sending the last sample that a cleaned hop needs to having the hop, over
-WebSockets from another process on the same machine. Where the machine's load is above its number of cores,
+WebSockets from another process on the same machine. Where the system load is above its number of cores,
 other programs made frames wait: latencies are then theirs as much as ours, and only the CPU of steps in which
 the service kept up says something, which is what the fit uses."""
 
@@ -33,7 +34,8 @@ class Grid:
     rows: list[list[str]]
 
     def rich(self) -> Table:
-        table = Table(title=self.title)
+        # Twelve columns are to fit a terminal of 80.
+        table = Table(title=self.title, box=SIMPLE_HEAD, padding=0, show_edge=False)
         for i, title in enumerate(self.head):
             table.add_column(title, justify="right" if i else "left")
         for row in self.rows:
@@ -122,9 +124,9 @@ def _steps(server: Report) -> Grid:
         "p95",
         "p99",
         "max",
-        "loop's lag p99",
+        "loop lag p99",
         "ping p99",
-        "client's lag p99",
+        "client lag p99",
         "late %",
         "cores",
         "RSS MB",
@@ -133,9 +135,7 @@ def _steps(server: Report) -> Grid:
     cut = "; cut short" if any(step.get("interrupted") for step in server["steps"]) else ""
     title = f"Turnaround of a frame, ms: {server['sessions_per_core']} sessions{each} with p99 under"
     memory = f", {server['rss_per_session_mb']} MB each" if each else ""
-    return Grid(
-        f"{title} {server.get('until_p99_ms', 40):.0f} ms{memory}{cut}", [*head, "machine's load"], rows
-    )
+    return Grid(f"{title} {server.get('until_p99_ms', 40):.0f} ms{memory}{cut}", [*head, "system load"], rows)
 
 
 def _traffic(server: Report) -> Grid:

@@ -33,6 +33,7 @@ DEFAULT_URL = "ws://127.0.0.1:8080/v1/realtime"
 RATES = (16_000, 24_000, 48_000)
 CLEANED_RATE = 16_000
 QUEUED_EVENTS = 8192
+_LAST_COMMIT = "last_commit"
 
 Event = dict[str, Any]
 """One JSON event of the protocol, as it came."""
@@ -210,7 +211,7 @@ class DuplexClient:
         late = np.zeros(self.session["latency_samples"] * self.rate // 16_000, np.int16)
         await self.send(late, late)
         await self.flush()
-        await self.commit()
+        await self.send_event({"type": "input_audio_buffer.commit", "event_id": _LAST_COMMIT})
         self._finishing = True
         # Its answer comes behind all that the audio before it brings about, turns that are yet to begin too.
         await self.update_session({})
@@ -303,6 +304,8 @@ class DuplexClient:
             self.progress.set()
         if event["type"] == "session.replaced":
             self._go_on_in(event)
+        if _nothing_was_open(event):
+            return
         self.agent.hear(event)
         self._turns.take(event)
         if self._finishing and _answers_update(event):
@@ -325,6 +328,11 @@ class DuplexClient:
     async def _take_end(self, error: DuplexError | None) -> None:
         self.progress.set()
         await self._events.put(error)
+
+
+def _nothing_was_open(event: Event) -> bool:
+    """Say whether the server answers to `finish` that nobody was speaking, which is no error there."""
+    return event["type"] == "error" and event["error"].get("event_id") == _LAST_COMMIT
 
 
 def _answers_update(event: Event) -> bool:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -190,7 +190,14 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         ValueError: If a key is unknown, a value is out of range or the file is not TOML.
         OSError: If the file cannot be read.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return _load(config, {name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        told = ((".".join(map(str, wrong["loc"])), wrong["msg"]) for wrong in error.errors())
+        raise ValueError("; ".join(": ".join(filter(None, parts)) for parts in told)) from None
+
+
+def _load(config: Path | None, given: dict[str, Any]) -> Settings:
     if config is None:
         return Settings(**given)
     content = tomllib.loads(config.read_text(encoding="utf-8"))

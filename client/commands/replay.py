@@ -29,9 +29,12 @@ def replay(
     """
     from wave import Error
 
+    from client.replay import CONFIG
     from client.replay import replay as run
     from server.errors import ProtocolError
 
+    if not (bundle / CONFIG).exists():
+        fail(f"{bundle}: not a session that `duplex serve --record` kept")
     try:
         result = run(bundle, model)
     except (OSError, ValueError, KeyError, EOFError, Error, ProtocolError) as error:

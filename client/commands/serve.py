@@ -201,7 +201,9 @@ def _settings(config: Path | None, **options: object) -> Settings:
     given = {name: str(value) for name, value in options.items() if value is not None}
     try:
         settings = load_settings(config, **given)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        fail(f"settings: {config}: {error.strerror}", code=2)
+    except ValueError as error:
         fail(f"settings: {error}", code=2)
     return settings if settings.web_dir else settings.model_copy(update={"web_dir": web_directory()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import Annotated, NoReturn
 
 import typer
@@ -30,4 +31,5 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def need(module: str, extra: str) -> None:
     """Stop with a clear message if a package of an extra is not installed."""
     if importlib.util.find_spec(module) is None:
-        fail(f"this command needs the '{extra}' extra: pip install 'duplex-aec[{extra}]'", code=2)
+        pip = f"{sys.executable} -m pip"  # another one may come first on the path
+        fail(f"this command needs the '{extra}' extra: {pip} install 'duplex-aec[{extra}]'", code=2)

@@ -108,7 +108,7 @@ def gather(settings: Settings, transcribes: bool) -> Company:
         raise ValueError(f"{settings.agent_text} has no words for the narrator")
     endpoint = _endpoint(settings) if transcribes else None
     if settings.agent == "openai" and endpoint is None:
-        raise ValueError("the openai agent needs agent_url, agent_model and a recogniser")
+        raise ValueError("the openai agent needs DUPLEX_AGENT_URL, DUPLEX_AGENT_MODEL and a recogniser")
     chat = ChatService(endpoint) if endpoint is not None else None
     return Company(VoiceService(voice), narration, chat, settings.agent_instructions)
 

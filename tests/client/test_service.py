@@ -81,7 +81,8 @@ async def test_the_iteration_ends_although_nobody_spoke(server):
         await client.send(np.zeros(RATE, np.float32), np.zeros(RATE, np.float32))
         await client.finish()
         events = [event async for event in client]
-    assert events[-1]["error"]["code"] == "input_audio_buffer_commit_empty"
+    assert events
+    assert "error" not in kinds(events)
 
 
 async def test_the_server_understands_all_that_the_client_can_say(server):
@@ -92,6 +93,7 @@ async def test_the_server_understands_all_that_the_client_can_say(server):
         await client.clear()
         await client.cancel_response()
         await client.truncate("item_1", 1500)
+        await client.commit()
         await client.send(silence, silence)
         await client.finish()
         errors = [event["error"] async for event in client if event["type"] == "error"]
