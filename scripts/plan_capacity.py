@@ -41,7 +41,7 @@ def parse() -> argparse.Namespace:
     for name, default, about in (
         ("price-core-hour", 0.04, "assumed price of a core for an hour"),
         ("price-gb", 0.05, "assumed price of a gigabyte that leaves"),
-        ("fill", 36 / 56, "sessions a process has on average, of those that it can hold"),
+        ("fill", 36 / 68, "sessions a process has on average, of those that it can hold"),
         ("talk", 0.35, "assumed share of the time in which the person speaks"),
         ("decisions", 8.0, "assumed decisions of the turn model, a minute and session"),
         ("decision-s", 0.029, "CPU seconds of one (scripts/measure_recognition.py)"),
