@@ -134,7 +134,7 @@ def test_no_more_waits_than_there_is_room_for(tone):
     ("settings", "transcribes", "why"),
     [
         ({"agent_url": "http://x/v1", "agent_model": "m", "agent_voice": "shipped"}, True, "piper"),
-        ({"agent": "openai", "agent_voice": "shipped"}, True, "agent_url"),
+        ({"agent": "openai", "agent_voice": "shipped"}, True, "DUPLEX_AGENT_URL"),
         ({"agent": "openai", "agent_url": "http://x", "agent_model": "m"}, False, "recogniser"),
     ],
 )
