@@ -25,6 +25,7 @@ from client.cleaned import CleanedAudio
 from client.connect import Address, ClosedError, DuplexError, RefusedError
 from client.line import Line
 from client.turns import Turns, transcribes
+from client.wanted import wanted_session
 from client.wire import FRAME_MS, Frame, Kind, to_int16
 
 __all__ = ["Audio", "ClosedError", "DuplexClient", "DuplexError", "Event", "RefusedError"]
@@ -118,7 +119,7 @@ class DuplexClient:
         self.progress = asyncio.Event()
         self._on_cleaned, self._on_agent = on_cleaned or _nothing, on_agent or _nothing
         wants_cleaned = collect or on_cleaned is not None
-        self._wanted = _merge(_default_session(rate, wants_cleaned), session or {})
+        self._wanted = wanted_session(rate, wants_cleaned, session or {})
         self._timeout_s = timeout_s
         self._frame = rate * FRAME_MS // 1000
         self._pending = np.zeros((0, 2), np.int16)
@@ -337,20 +338,3 @@ def _nothing_was_open(event: Event) -> bool:
 
 def _answers_update(event: Event) -> bool:
     return event["type"] == "session.updated" and not event["session"].get("resumed")
-
-
-def _default_session(rate: int, cleaned_audio: bool) -> Event:
-    return {
-        "type": "transcription",
-        "audio": {"input": {"format": {"type": "audio/pcm", "rate": rate}}},
-        "duplex": {"cleaned_audio": cleaned_audio},
-    }
-
-
-def _merge(base: Event, extra: Event) -> Event:
-    """Return `base` with the keys of `extra` laid over it, nested objects merged."""
-    merged = dict(base)
-    for key, value in extra.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged

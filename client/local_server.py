@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,22 +57,23 @@ def local_server(
         ServerFailedError: If it exits, or is not ready within a minute.
     """
     server = LocalServer(port or free_port())
-    command = [sys.executable, "-m", "client.cli", "serve", "--port", str(server.port), *options]
     with tempfile.TemporaryDirectory() as folder:
         log = log or Path(folder) / "server.log"
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                env=environment(limits),
-            )
+        process = spawn(["--port", str(server.port), *options], log, environment(limits))
         try:
             _wait_ready(server, process, log)
             yield replace(server, pid=process.pid)
         finally:
             _stop(process)
+
+
+def spawn(options: Sequence[str], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `duplex serve` with `options`; it writes to `log`."""
+    command = [sys.executable, "-m", "client.cli", "serve", *options]
+    with log.open("wb") as sink:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env
+        )
 
 
 def environment(limits: Mapping[str, str] = SMALL) -> dict[str, str]:

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 
 from client.connect import Address
 from client.duplex import DuplexClient, RefusedError
+from client.local_server import spawn
 from client.recording import shipped
 from client.scrape import ServerMetrics
 from server.settings import Settings
@@ -92,15 +93,8 @@ class Service:
 
 @contextmanager
 def serving(log: Path, *options: str, **environment: str):
-    command = [sys.executable, "-m", "client.cli", "serve", "--port", "0", "--asr", "none", *options]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=os.environ | SMALL | {"DUPLEX_DRAIN_S": "1"} | environment,
-        )
+    env = os.environ | SMALL | {"DUPLEX_DRAIN_S": "1"} | environment
+    process = spawn(["--port", "0", "--asr", "none", *options], log, env)
     try:
         yield Service(process, log)
     finally:
